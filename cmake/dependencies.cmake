@@ -1,0 +1,27 @@
+# Foreign libraries, all by pkg-config: millrace_dep_NAME is the target of each.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+function(millrace_dependency name module)
+    pkg_check_modules(${name} ${ARGN} IMPORTED_TARGET ${module})
+    add_library(millrace_dep_${name} INTERFACE)
+    if(TARGET PkgConfig::${name})
+        target_link_libraries(millrace_dep_${name} INTERFACE PkgConfig::${name})
+    endif()
+endfunction()
+
+millrace_dependency(libmariadb libmariadb REQUIRED)
+millrace_dependency(libpq libpq)
+millrace_dependency(jansson jansson REQUIRED)
+millrace_dependency(libcurl libcurl REQUIRED)
+millrace_dependency(libmicrohttpd libmicrohttpd REQUIRED)
+millrace_dependency(yaml yaml-0.1 REQUIRED)
+millrace_dependency(libpcre2 libpcre2-8 REQUIRED)
+millrace_dependency(libzstd libzstd REQUIRED)
+millrace_dependency(liblz4 liblz4 REQUIRED)
+millrace_dependency(zlib zlib REQUIRED)
+millrace_dependency(openssl openssl REQUIRED)
+millrace_dependency(avro avro-c REQUIRED)
+millrace_dependency(cmocka cmocka)
+
+include(cmake/rdkafka.cmake)

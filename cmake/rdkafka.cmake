@@ -1,0 +1,36 @@
+# librdkafka: the system's, or a static one built once from source into the cache folder.
+set(RDKAFKA_WANTED 2.14.0)
+
+if(NOT MILLRACE_RDKAFKA MATCHES "^(auto|system|bundled)$")
+    message(FATAL_ERROR "MILLRACE_RDKAFKA is system, bundled or auto, not ${MILLRACE_RDKAFKA}")
+endif()
+
+set(rdkafka_choice ${MILLRACE_RDKAFKA})
+if(rdkafka_choice STREQUAL auto)
+    pkg_check_modules(RDKAFKA_NEW QUIET rdkafka>=${RDKAFKA_WANTED})
+    if(RDKAFKA_NEW_FOUND)
+        set(rdkafka_choice system)
+    else()
+        set(rdkafka_choice bundled)
+    endif()
+endif()
+
+add_library(millrace_dep_rdkafka INTERFACE)
+if(rdkafka_choice STREQUAL system)
+    pkg_check_modules(RDKAFKA_SYSTEM REQUIRED IMPORTED_TARGET rdkafka)
+    target_link_libraries(millrace_dep_rdkafka INTERFACE PkgConfig::RDKAFKA_SYSTEM)
+    message(STATUS "librdkafka ${RDKAFKA_SYSTEM_VERSION} of the system")
+else()
+    # Quick when it is there already; prints its prefix.
+    execute_process(COMMAND ${CMAKE_SOURCE_DIR}/tools/get_librdkafka
+        OUTPUT_VARIABLE rdkafka_prefix OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE rdkafka_failed)
+    if(rdkafka_failed)
+        message(FATAL_ERROR "tools/get_librdkafka failed; -DMILLRACE_RDKAFKA=system builds with the system's")
+    endif()
+    set(ENV{PKG_CONFIG_PATH} "${rdkafka_prefix}/lib/pkgconfig:$ENV{PKG_CONFIG_PATH}")
+    unset(RDKAFKA_BUNDLED_FOUND CACHE)
+    pkg_check_modules(RDKAFKA_BUNDLED REQUIRED rdkafka-static)
+    target_include_directories(millrace_dep_rdkafka SYSTEM INTERFACE ${rdkafka_prefix}/include)
+    target_link_libraries(millrace_dep_rdkafka INTERFACE ${RDKAFKA_BUNDLED_STATIC_LDFLAGS})
+    message(STATUS "librdkafka ${RDKAFKA_BUNDLED_VERSION}, static, of ${rdkafka_prefix}")
+endif()
