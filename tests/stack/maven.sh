@@ -1,0 +1,20 @@
+# maven.sh - sourced: files from Maven Central (or the mirror of the user's Maven settings).
+#   maven_copy DIR GROUP:ARTIFACT:VERSION...   these jars and what they need at run time, into DIR
+
+maven_copy() {
+    local dir=$1 gav
+    shift
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    {
+        echo '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+        echo '<groupId>millrace</groupId><artifactId>stack</artifactId><version>1</version><dependencies>'
+        for gav; do
+            echo "$gav" | sed 's|\(.*\):\(.*\):\(.*\)|<dependency><groupId>\1</groupId><artifactId>\2</artifactId><version>\3</version></dependency>|'
+        done
+        echo '</dependencies></project>'
+    } > "$dir/pom.xml"
+    mvn -q -B -f "$dir/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$dir" >&2 || die "mvn failed: $*"
+    rm -f "$dir/pom.xml"
+}
