@@ -4,10 +4,15 @@
 
 #include <stdint.h>
 
-uint64_t clock_mono_us(void);
-uint64_t clock_mono_ms(void);
-uint64_t clock_wall_us(void);
-uint64_t clock_wall_ms(void);
-void clock_sleep_ms(unsigned ms);
+uint64_t
+clock_mono_us(void);
+uint64_t
+clock_mono_ms(void);
+uint64_t
+clock_wall_us(void);
+uint64_t
+clock_wall_ms(void);
+void
+clock_sleep_ms(unsigned ms);
 
 #endif

@@ -1,9 +1,11 @@
-/* Errors: one value, owned by the caller, filled exactly when a fallible function returns false.
+/* Errors: one value, owned by the caller, filled exactly when a fallible function returns
+ * false.
  *
- * A fallible function returns bool, takes `struct err *` last, and is MUST-checked. `err_set` starts an
- * error, `err_wrap` puts context in front of its text; both return false, so `return err_set(...)` reads well.
- * The code (base/codes.h) fixes class, effect and remedy; the text says what happened and where.
- * Thread: any; an err belongs to the caller's thread. Never contains row values or secrets.
+ * A fallible function returns bool, takes `struct err *` last, and is MUST-checked. `err_set`
+ * starts an error, `err_wrap` puts context in front of its text; both return false, so `return
+ * err_set(...)` reads well. The code (base/codes.h) fixes class, effect and remedy; the text
+ * says what happened and where. Thread: any; an err belongs to the caller's thread. Never
+ * contains row values or secrets.
  */
 #ifndef MILLRACE_BASE_ERR_H
 #define MILLRACE_BASE_ERR_H
@@ -12,10 +14,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MUST __attribute__((warn_unused_result))
+#define MUST                          __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt_at, first_at) __attribute__((format(printf, fmt_at, first_at)))
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define AUTO_FREE __attribute__((cleanup(auto_free)))
+#define ARRAY_LEN(a)                  (sizeof(a) / sizeof((a)[0]))
+#define AUTO_FREE                     __attribute__((cleanup(auto_free)))
 
 /* What can be done about an error. task/policy.c decides by this alone. */
 enum err_class {
@@ -43,7 +45,8 @@ struct err {
     char text[ERR_TEXT_MAX]; /* what happened, where; NUL-terminated */
 };
 
-/* Static facts of a code. `effect` says what became of the data, `remedy` what a human should do. */
+/* Static facts of a code. `effect` says what became of the data, `remedy` what a human should
+ * do. */
 struct err_info {
     enum err_code code;
     const char *name;
@@ -53,20 +56,29 @@ struct err_info {
     const char *remedy;
 };
 
-bool err_set(struct err *e, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+bool
+err_set(struct err *e, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Prefixes "context: " to the text; keeps code and class. */
-bool err_wrap(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Same code, another class: e.g. a table error met where only the task can stop. Returns false. */
-bool err_reclass(struct err *e, enum err_class class);
-void err_clear(struct err *e);
+bool
+err_wrap(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Same code, another class: e.g. a table error met where only the task can stop. Returns false.
+ */
+bool
+err_reclass(struct err *e, enum err_class class);
+void
+err_clear(struct err *e);
 /* Never NULL: an unknown code gives MR_INTERNAL's facts. */
-const struct err_info *err_info(enum err_code code);
+const struct err_info *
+err_info(enum err_code code);
 /* All codes, ascending; *n is their count. For docs and tests. */
-const struct err_info *err_info_all(size_t *n);
+const struct err_info *
+err_info_all(size_t *n);
 /* "MR1234: text. Effect: ... Remedy: ..." into out (always terminated); returns out. */
-char *err_format(const struct err *e, char *out, size_t out_size);
+char *
+err_format(const struct err *e, char *out, size_t out_size);
 
 /* free() for AUTO_FREE pointers. */
-void auto_free(void *pp);
+void
+auto_free(void *pp);
 
 #endif

@@ -1,5 +1,6 @@
-/* Log: event name + fields, one logfmt line on stderr: ts=2026-01-01T00:00:00.000000Z level=info event=NAME k=v k="v v".
- * Never row values or secrets. Thread: any (one write(2) per line).
+/* Log: event name + fields, one logfmt line on stderr: ts=2026-01-01T00:00:00.000000Z
+ * level=info event=NAME k=v k="v v". Never row values or secrets. Thread: any (one write(2) per
+ * line).
  */
 #ifndef MILLRACE_BASE_LOG_H
 #define MILLRACE_BASE_LOG_H
@@ -22,23 +23,28 @@ struct log_field {
     } v;
 };
 
-#define F_STR(k, val) ((struct log_field){.key = (k), .kind = LOG_STR, .v.s = (val)})
-#define F_I64(k, val) ((struct log_field){.key = (k), .kind = LOG_I64, .v.i = (int64_t)(val)})
-#define F_U64(k, val) ((struct log_field){.key = (k), .kind = LOG_U64, .v.u = (uint64_t)(val)})
+#define F_STR(k, val)   ((struct log_field){.key = (k), .kind = LOG_STR, .v.s = (val)})
+#define F_I64(k, val)   ((struct log_field){.key = (k), .kind = LOG_I64, .v.i = (int64_t)(val)})
+#define F_U64(k, val)   ((struct log_field){.key = (k), .kind = LOG_U64, .v.u = (uint64_t)(val)})
 #define F_BYTES(k, val) ((struct log_field){.key = (k), .kind = LOG_BYTES, .v.b = (val)})
 /* Writes code=, error=, effect=, remedy=. */
 #define F_ERR(val) ((struct log_field){.key = "error", .kind = LOG_ERR, .v.e = (val)})
 
-void log_set_level(enum log_level level);
-MUST bool log_parse_level(const char *s, enum log_level *out);
-void log_write(enum log_level level, const char *event, const struct log_field *fields);
+void
+log_set_level(enum log_level level);
+MUST bool
+log_parse_level(const char *s, enum log_level *out);
+void
+log_write(enum log_level level, const char *event, const struct log_field *fields);
 
+/* log_info("event", F_STR("k", v), ...): the fields may be none. */
+#define LOG_FIELDS_END ((struct log_field){.kind = LOG_END})
 #define LOG_AT(level, event, ...) \
-    log_write(level, event, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = LOG_END}})
-#define log_trace(event, ...) LOG_AT(LOG_TRACE, event __VA_OPT__(, ) __VA_ARGS__)
-#define log_debug(event, ...) LOG_AT(LOG_DEBUG, event __VA_OPT__(, ) __VA_ARGS__)
-#define log_info(event, ...) LOG_AT(LOG_INFO, event __VA_OPT__(, ) __VA_ARGS__)
-#define log_warn(event, ...) LOG_AT(LOG_WARN, event __VA_OPT__(, ) __VA_ARGS__)
-#define log_error(event, ...) LOG_AT(LOG_ERROR, event __VA_OPT__(, ) __VA_ARGS__)
+    log_write(level, event, (const struct log_field[]){__VA_ARGS__})
+#define log_trace(...) LOG_AT(LOG_TRACE, __VA_ARGS__, LOG_FIELDS_END)
+#define log_debug(...) LOG_AT(LOG_DEBUG, __VA_ARGS__, LOG_FIELDS_END)
+#define log_info(...)  LOG_AT(LOG_INFO, __VA_ARGS__, LOG_FIELDS_END)
+#define log_warn(...)  LOG_AT(LOG_WARN, __VA_ARGS__, LOG_FIELDS_END)
+#define log_error(...) LOG_AT(LOG_ERROR, __VA_ARGS__, LOG_FIELDS_END)
 
 #endif

@@ -1,0 +1,30 @@
+/* Compression of whole blocks: zstd, lz4 (frames), zlib. Each library's header is seen by one
+ * file, compress_<name>.c. Appends to out. Decompression stops at size_max bytes, so a small
+ * input cannot fill the memory. Thread: any. Errors: MR_IO says the data is damaged or too
+ * large; the caller knows whose data it is and sets its own code.
+ */
+#ifndef MILLRACE_BASE_COMPRESS_H
+#define MILLRACE_BASE_COMPRESS_H
+
+#include "base/bytes.h"
+
+MUST bool
+compress_zstd(struct bytes in, int level, struct buf *out, struct err *e);
+MUST bool
+decompress_zstd(struct bytes in, size_t size_max, struct buf *out, struct err *e);
+MUST bool
+compress_lz4(struct bytes in, struct buf *out, struct err *e);
+MUST bool
+decompress_lz4(struct bytes in, size_t size_max, struct buf *out, struct err *e);
+/* zlib format (RFC 1950). */
+MUST bool
+compress_zlib(struct bytes in, int level, struct buf *out, struct err *e);
+MUST bool
+decompress_zlib(struct bytes in, size_t size_max, struct buf *out, struct err *e);
+/* gzip format (RFC 1952). */
+MUST bool
+compress_gzip(struct bytes in, int level, struct buf *out, struct err *e);
+MUST bool
+decompress_gzip(struct bytes in, size_t size_max, struct buf *out, struct err *e);
+
+#endif
