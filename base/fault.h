@@ -6,7 +6,7 @@
 #ifndef MILLRACE_BASE_FAULT_H
 #define MILLRACE_BASE_FAULT_H
 
-#if MILLRACE_FAULTS
+#if defined(MILLRACE_FAULTS) && MILLRACE_FAULTS
 void
 fault_pass(const char *name);
 #define FAULT(name) fault_pass(name)

@@ -70,6 +70,9 @@ bool
 json_is_null(const struct json *j); /* true for NULL too */
 const char *
 json_str_value(const struct json *j, const char *dflt);
+/* The text with its length (it may hold NUL bytes); {NULL, 0} when j is no text. Borrowed. */
+struct bytes
+json_bytes_value(const struct json *j);
 int64_t
 json_i64_value(const struct json *j, int64_t dflt);
 uint64_t

@@ -23,12 +23,12 @@ struct log_field {
     } v;
 };
 
-#define F_STR(k, val)   ((struct log_field){.key = (k), .kind = LOG_STR, .v.s = (val)})
-#define F_I64(k, val)   ((struct log_field){.key = (k), .kind = LOG_I64, .v.i = (int64_t)(val)})
-#define F_U64(k, val)   ((struct log_field){.key = (k), .kind = LOG_U64, .v.u = (uint64_t)(val)})
-#define F_BYTES(k, val) ((struct log_field){.key = (k), .kind = LOG_BYTES, .v.b = (val)})
+#define F_STR(k, x)   ((struct log_field){.key = (k), .kind = LOG_STR, .v.s = (x)})
+#define F_I64(k, x)   ((struct log_field){.key = (k), .kind = LOG_I64, .v.i = (int64_t)(x)})
+#define F_U64(k, x)   ((struct log_field){.key = (k), .kind = LOG_U64, .v.u = (uint64_t)(x)})
+#define F_BYTES(k, x) ((struct log_field){.key = (k), .kind = LOG_BYTES, .v.b = (x)})
 /* Writes code=, error=, effect=, remedy=. */
-#define F_ERR(val) ((struct log_field){.key = "error", .kind = LOG_ERR, .v.e = (val)})
+#define F_ERR(x) ((struct log_field){.key = "error", .kind = LOG_ERR, .v.e = (x)})
 
 void
 log_set_level(enum log_level level);

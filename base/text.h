@@ -36,4 +36,10 @@ text_starts(const char *s, const char *prefix);
 bool
 text_same(const char *s, const char *t);
 
+bool
+text_is_utf8(struct bytes b);
+/* Appends b with every invalid byte replaced by U+FFFD. */
+void
+text_utf8(struct bytes b, struct buf *out);
+
 #endif
