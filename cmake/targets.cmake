@@ -36,6 +36,8 @@ function(millrace_library folder)
     set_property(GLOBAL APPEND PROPERTY MILLRACE_LIBRARIES millrace_${folder})
 endfunction()
 
+add_custom_target(programs)
+
 # millrace_program(NAME SOURCES file... LAYERS folder...): nothing while the sources do not exist.
 function(millrace_program name)
     cmake_parse_arguments(arg "" "" "SOURCES;LAYERS" ${ARGN})
@@ -51,4 +53,5 @@ function(millrace_program name)
     target_compile_options(${name} PRIVATE ${MILLRACE_WARNINGS})
     list(TRANSFORM arg_LAYERS PREPEND millrace_)
     target_link_libraries(${name} PRIVATE ${arg_LAYERS} millrace_flags)
+    add_dependencies(programs ${name})
 endfunction()
