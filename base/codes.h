@@ -135,6 +135,10 @@ MR_CODE(3011, TARGET_DDL, ERR_TABLE,
         "the target cannot follow a change of the table's definition",
         "this table stops, its position is kept; the others go on",
         "restart the task: it loads the table again")
+MR_CODE(3012, TARGET_QUERY, ERR_RETRY, "a statement at the target failed",
+        "rolled back; it is tried again", "see the server's message")
+MR_CODE(3013, TARGET_TLS, ERR_TASK, "TLS to the target failed", "nothing written",
+        "check certificates and the tls options of the URI")
 MR_CODE(4001, USAGE, ERR_USAGE, "the command was not understood", "nothing done", "see --help")
 MR_CODE(4002, CONFIG, ERR_USAGE, "the configuration is not valid", "nothing done", "correct it")
 MR_CODE(4003, BAD_URI, ERR_USAGE, "a connection string is not valid", "nothing done",
