@@ -79,7 +79,6 @@ struct mysql_rows {
     const struct bytes *cells;
     size_t rows;
     unsigned columns;
-    const char *const *names;
 };
 
 MUST bool
