@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-
 void
 position_init(struct position *p, enum position_kind kind)
 {
