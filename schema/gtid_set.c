@@ -119,13 +119,13 @@ member_find(const struct gtid_set *s, const uint8_t uuid[16], const char *tag, s
     return lo;
 }
 
-static size_t
+static struct member *
 member_put(struct gtid_set *s, const uint8_t uuid[16], const char *tag, size_t tag_n)
 {
     bool found;
     size_t at = member_find(s, uuid, tag, tag_n, &found);
     if (found)
-        return at;
+        return &s->members[at];
     void *p = s->members;
     grow(&p, s->member_n, &s->member_cap, sizeof *s->members);
     s->members = p;
@@ -137,7 +137,7 @@ member_put(struct gtid_set *s, const uint8_t uuid[16], const char *tag, size_t t
     memcpy(m->tag, tag, tag_n);
     m->tag_n = tag_n;
     s->prefix_n = 0;
-    return at;
+    return m;
 }
 
 struct gtid_set *
@@ -444,7 +444,7 @@ parse_uuid_set(struct gtid_set *s, struct bytes *t)
         to = from;
         if (take_char(t, '-') && (!take_number(t, GNO_MAX, &to) || to < from))
             return false;
-        member_add(&s->members[member_put(s, uuid, tag, tag_n)], from, to + 1);
+        member_add(member_put(s, uuid, tag, tag_n), from, to + 1);
     }
     return true;
 }
@@ -553,6 +553,20 @@ prefix_remember(struct gtid_set *s, struct bytes gtid, size_t at)
     s->last = at;
 }
 
+/* The same member as last time; false: not known to be, parse it. */
+static bool
+add_by_prefix(struct gtid_set *s, struct bytes gtid)
+{
+    if (!s->prefix_n || gtid.n <= s->prefix_n || memcmp(gtid.p, s->prefix, s->prefix_n) != 0)
+        return false;
+    struct bytes t = {gtid.p + s->prefix_n, gtid.n - s->prefix_n};
+    uint64_t n;
+    if (!take_number(&t, GNO_MAX, &n) || t.n || n == 0)
+        return false;
+    member_add(&s->members[s->last], n, n + 1);
+    return true;
+}
+
 bool
 gtid_set_add(struct gtid_set *s, struct bytes gtid, struct err *e)
 {
@@ -564,20 +578,14 @@ gtid_set_add(struct gtid_set *s, struct bytes gtid, struct err *e)
         *domain_put(s, d.domain) = d;
         return true;
     }
-    if (s->prefix_n && gtid.n > s->prefix_n && memcmp(gtid.p, s->prefix, s->prefix_n) == 0) {
-        struct bytes t = {gtid.p + s->prefix_n, gtid.n - s->prefix_n};
-        uint64_t n;
-        if (!take_number(&t, GNO_MAX, &n) || t.n || n == 0)
-            return bad_gtid(gtid, e);
-        member_add(&s->members[s->last], n, n + 1);
+    if (add_by_prefix(s, gtid))
         return true;
-    }
     struct gtid g;
     if (!take_gtid(gtid, &g))
         return bad_gtid(gtid, e);
-    size_t at = member_put(s, g.uuid, g.tag, g.tag_n);
-    member_add(&s->members[at], g.n, g.n + 1);
-    prefix_remember(s, gtid, at);
+    struct member *m = member_put(s, g.uuid, g.tag, g.tag_n);
+    member_add(m, g.n, g.n + 1);
+    prefix_remember(s, gtid, (size_t)(m - s->members));
     return true;
 }
 
@@ -629,7 +637,7 @@ gtid_set_union(struct gtid_set *into, const struct gtid_set *from)
     for (size_t i = 0; i < from->member_n; i++) {
         const struct member *m = &from->members[i];
         if (m->n)
-            member_union(&into->members[member_put(into, m->uuid, m->tag, m->tag_n)], m);
+            member_union(member_put(into, m->uuid, m->tag, m->tag_n), m);
     }
     for (size_t i = 0; i < from->domain_n; i++) {
         struct domain *d = domain_put(into, from->domains[i].domain);
