@@ -1,0 +1,471 @@
+#include "kafka/consumer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "kafka/client.h"
+
+#define RANGE_ASK_MS 3000 /* to tell purged from truncated */
+
+struct consumer_partition {
+    struct consumer *c;
+    struct consumer_partition *next;
+    rd_kafka_topic_t *rkt;
+    rd_kafka_queue_t *q;
+    char *topic;
+    int32_t id;
+    int64_t position;
+    bool broken; /* no more polls until a seek */
+    struct err why;
+    void *ctx;
+};
+
+struct consumer {
+    rd_kafka_t *rk;
+    int fd;
+    struct consumer_partition *open;
+    pthread_mutex_t lock; /* of trouble */
+    bool has_trouble;
+    struct err trouble;
+};
+
+struct consumer_batch_private {
+    size_t max;
+    size_t raw_n;
+    rd_kafka_message_t **raw;
+    struct consumer_message *views;
+};
+
+/* Configuration and life */
+
+void
+consumer_conf_default(struct consumer_conf *conf)
+{
+    *conf = (struct consumer_conf){
+        .isolation = KAFKA_READ_COMMITTED,
+        .queue_bytes = 512 << 10,
+        .fetch_bytes = 1 << 20,
+        .message_max_bytes = (int64_t)40 << 20,
+        .fetch_wait_ms = 100,
+    };
+}
+
+void
+consumer_conf_load(struct consumer_conf *conf, const struct config *c, const char *client_id)
+{
+    consumer_conf_default(conf);
+    kafka_settings_load(c, client_id, &conf->kafka);
+    conf->message_max_bytes = config_int(c, "kafka.message.max.bytes");
+}
+
+static void
+on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    (void)rk;
+    struct consumer *c = opaque;
+    thread_lock(&c->lock);
+    c->has_trouble = true;
+    client_err(&c->trouble, (rd_kafka_resp_err_t)code, reason, "Kafka");
+    thread_unlock(&c->lock);
+}
+
+static bool
+set_limits(rd_kafka_conf_t *rc, const struct consumer_conf *conf, struct err *e)
+{
+    int64_t fetch_max = conf->message_max_bytes + conf->fetch_bytes;
+    int64_t queue_kbytes = conf->queue_bytes / 1024;
+    return client_conf_set_i64(rc, "queued.max.messages.kbytes", queue_kbytes, e) &&
+           client_conf_set_i64(rc, "max.partition.fetch.bytes", conf->fetch_bytes, e) &&
+           client_conf_set_i64(rc, "message.max.bytes", conf->message_max_bytes, e) &&
+           client_conf_set_i64(rc, "fetch.max.bytes", fetch_max, e) &&
+           client_conf_set_i64(rc, "receive.message.max.bytes", fetch_max + (1 << 20), e) &&
+           client_conf_set_i64(rc, "fetch.wait.max.ms", conf->fetch_wait_ms, e);
+}
+
+static bool
+set_reading(rd_kafka_conf_t *rc, const struct consumer_conf *conf, struct err *e)
+{
+    bool committed = conf->isolation == KAFKA_READ_COMMITTED;
+    /* The library's default of 1 s between a full queue and the next fetch would starve a small
+     * queue. */
+    client_conf_try(rc, "fetch.queue.backoff.ms", "1");
+    return client_conf_set(rc, "isolation.level",
+                           committed ? "read_committed" : "read_uncommitted", e) &&
+           client_conf_set(rc, "enable.auto.commit", "false", e) &&
+           client_conf_set(rc, "enable.auto.offset.store", "false", e) &&
+           client_conf_set(rc, "auto.offset.reset", "error", e) &&
+           client_conf_set(rc, "enable.partition.eof", "true", e) &&
+           client_conf_set(rc, "fetch.error.backoff.ms", "100", e);
+}
+
+bool
+consumer_new(const struct consumer_conf *conf, struct consumer **out, struct err *e)
+{
+    rd_kafka_conf_t *rc;
+    if (!client_conf_new(&conf->kafka, &rc, e))
+        return false;
+    if (!set_limits(rc, conf, e) || !set_reading(rc, conf, e)) {
+        rd_kafka_conf_destroy(rc);
+        return false;
+    }
+    struct consumer *c = mem_zalloc(sizeof *c);
+    thread_lock_init(&c->lock);
+    rd_kafka_conf_set_opaque(rc, c);
+    rd_kafka_conf_set_error_cb(rc, on_error);
+    if (!client_new(RD_KAFKA_CONSUMER, rc, &conf->kafka, &c->rk, e)) {
+        free(c);
+        return false;
+    }
+    c->fd = client_eventfd();
+    *out = c;
+    return true;
+}
+
+void
+consumer_free(struct consumer *c)
+{
+    if (!c)
+        return;
+    while (c->open)
+        consumer_close(c->open);
+    rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    close(c->fd);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+/* Partitions */
+
+static int64_t
+library_offset(int64_t offset)
+{
+    if (offset >= 0)
+        return offset;
+    if (offset == KAFKA_OFFSET_BEGIN)
+        return RD_KAFKA_OFFSET_BEGINNING;
+    if (offset == KAFKA_OFFSET_END)
+        return RD_KAFKA_OFFSET_END;
+    return RD_KAFKA_OFFSET_TAIL(KAFKA_OFFSET_TAIL(0) - offset);
+}
+
+/* A queue of its own for each start: what an earlier start has queued goes with the old one. */
+static bool
+start(struct consumer_partition *p, int64_t offset, struct err *e)
+{
+    static const uint64_t one = 1;
+    p->q = rd_kafka_queue_new(p->c->rk);
+    rd_kafka_queue_io_event_enable(p->q, p->c->fd, &one, sizeof one);
+    p->position = offset;
+    p->broken = false;
+    if (rd_kafka_consume_start_queue(p->rkt, p->id, library_offset(offset), p->q) == 0)
+        return true;
+    rd_kafka_resp_err_t err = rd_kafka_last_error();
+    rd_kafka_queue_destroy(p->q);
+    p->q = NULL;
+    client_err(e, err, NULL, "reading %s [%d] from %lld", p->topic, (int)p->id,
+               (long long)offset);
+    p->broken = true;
+    p->why = *e;
+    return false;
+}
+
+static void
+stop(struct consumer_partition *p)
+{
+    if (!p->q)
+        return;
+    rd_kafka_consume_stop(p->rkt, p->id);
+    rd_kafka_queue_io_event_enable(p->q, -1, NULL, 0);
+    rd_kafka_queue_destroy(p->q);
+    p->q = NULL;
+}
+
+bool
+consumer_open(struct consumer *c, const char *topic, int32_t partition, int64_t offset,
+              struct consumer_partition **out, struct err *e)
+{
+    struct consumer_partition *p = mem_zalloc(sizeof *p);
+    p->c = c;
+    p->topic = mem_strdup(topic);
+    p->id = partition;
+    p->next = c->open;
+    c->open = p;
+    p->rkt = rd_kafka_topic_new(c->rk, topic, NULL);
+    if (!p->rkt)
+        mem_die("topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
+    if (!start(p, offset, e)) {
+        consumer_close(p);
+        return false;
+    }
+    *out = p;
+    return true;
+}
+
+void
+consumer_close(struct consumer_partition *p)
+{
+    if (!p)
+        return;
+    stop(p);
+    rd_kafka_topic_destroy(p->rkt);
+    for (struct consumer_partition **at = &p->c->open; *at; at = &(*at)->next) {
+        if (*at == p) {
+            *at = p->next;
+            break;
+        }
+    }
+    free(p->topic);
+    free(p);
+}
+
+bool
+consumer_seek(struct consumer_partition *p, int64_t offset, struct err *e)
+{
+    stop(p);
+    return start(p, offset, e);
+}
+
+/* The library's own position also counts markers it did not show; it may know less than we do.
+ */
+int64_t
+consumer_position(const struct consumer_partition *p)
+{
+    rd_kafka_topic_partition_list_t *l = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(l, p->topic, p->id);
+    int64_t position = p->position;
+    if (p->q && rd_kafka_position(p->c->rk, l) == 0 && !l->elems[0].err &&
+        l->elems[0].offset > position)
+        position = l->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(l);
+    return position;
+}
+
+const char *
+consumer_topic(const struct consumer_partition *p)
+{
+    return p->topic;
+}
+
+int32_t
+consumer_partition_id(const struct consumer_partition *p)
+{
+    return p->id;
+}
+
+void
+consumer_set_ctx(struct consumer_partition *p, void *ctx)
+{
+    p->ctx = ctx;
+}
+
+void *
+consumer_ctx(const struct consumer_partition *p)
+{
+    return p->ctx;
+}
+
+/* Batches */
+
+void
+consumer_batch_init(struct consumer_batch *b, size_t max)
+{
+    struct consumer_batch_private *v = mem_zalloc(sizeof *v);
+    v->max = max;
+    v->raw = mem_array(max, sizeof *v->raw);
+    v->views = mem_array(max, sizeof *v->views);
+    *b = (struct consumer_batch){.msgs = v->views, .private = v};
+}
+
+void
+consumer_batch_clear(struct consumer_batch *b)
+{
+    struct consumer_batch_private *v = b->private;
+    for (size_t i = 0; i < v->raw_n; i++)
+        rd_kafka_message_destroy(v->raw[i]);
+    v->raw_n = 0;
+    b->n = 0;
+    b->eof = false;
+}
+
+void
+consumer_batch_free(struct consumer_batch *b)
+{
+    if (!b->private)
+        return;
+    consumer_batch_clear(b);
+    free(b->private->raw);
+    free(b->private->views);
+    free(b->private);
+    *b = (struct consumer_batch){0};
+}
+
+/* Polling */
+
+/* Below the oldest record: purged by retention. Above the end: the log is not the one it was.
+ */
+static void
+name_range(struct consumer_partition *p, struct err *e)
+{
+    int64_t low = 0;
+    int64_t high = 0;
+    struct err asked;
+    if (!consumer_watermarks(p->c, p->topic, p->id, RANGE_ASK_MS, &low, &high, &asked)) {
+        *e = asked;
+        return;
+    }
+    long long at = (long long)p->position;
+    if (p->position > high)
+        err_set(e, MR_KAFKA_LOST, "%s [%d] ends at %lld, before the kept offset %lld", p->topic,
+                (int)p->id, (long long)high, at);
+    else
+        err_set(e, MR_KAFKA_PURGED, "%s [%d] begins at %lld, after the kept offset %lld",
+                p->topic, (int)p->id, (long long)low, at);
+}
+
+static void
+break_off(struct consumer_partition *p, const rd_kafka_message_t *m)
+{
+    p->broken = true;
+    client_err(&p->why, m->err, rd_kafka_message_errstr(m), "reading %s [%d] at %lld", p->topic,
+               (int)p->id, (long long)p->position);
+    if (p->why.code == MR_KAFKA_PURGED)
+        name_range(p, &p->why);
+}
+
+static void
+view(struct consumer_message *to, const rd_kafka_message_t *m)
+{
+    rd_kafka_timestamp_type_t kind;
+    to->offset = m->offset;
+    to->timestamp_ms = rd_kafka_message_timestamp(m, &kind);
+    to->key = bytes_of(m->key, m->key_len);
+    to->value = bytes_of(m->payload, m->len);
+}
+
+/* raw[0..n) as the library gave them: keeps the messages, swallows the rest. */
+static void
+sort_out(struct consumer_partition *p, struct consumer_batch *b, size_t n)
+{
+    struct consumer_batch_private *v = b->private;
+    for (size_t i = 0; i < n; i++) {
+        rd_kafka_message_t *m = v->raw[i];
+        if (!m->err && !p->broken) {
+            view(&v->views[b->n++], m);
+            v->raw[v->raw_n++] = m;
+            p->position = m->offset + 1;
+            b->eof = false;
+            continue;
+        }
+        if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && !p->broken) {
+            b->eof = true;
+            if (m->offset > p->position)
+                p->position = m->offset;
+        } else if (m->err && !p->broken) {
+            break_off(p, m);
+        }
+        rd_kafka_message_destroy(m);
+    }
+}
+
+static size_t
+take(struct consumer_partition *p, rd_kafka_message_t **raw, size_t max)
+{
+    ssize_t n = rd_kafka_consume_batch_queue(p->q, 0, raw, max);
+    return n > 0 ? (size_t)n : 0;
+}
+
+bool
+consumer_poll(struct consumer_partition *p, struct consumer_batch *b, int timeout_ms,
+              struct err *e)
+{
+    struct consumer_batch_private *v = b->private;
+    consumer_batch_clear(b);
+    if (!p->broken) {
+        size_t n = take(p, v->raw, v->max);
+        if (n == 0 && timeout_ms != 0) {
+            v->raw[0] = rd_kafka_consume_queue(p->q, timeout_ms);
+            if (v->raw[0])
+                n = 1 + take(p, v->raw + 1, v->max - 1);
+        }
+        if (n == 0)
+            rd_kafka_poll(p->c->rk, 0);
+        sort_out(p, b, n);
+    }
+    if (!p->broken || b->n > 0)
+        return true;
+    *e = p->why;
+    return false;
+}
+
+int
+consumer_fd(const struct consumer *c)
+{
+    return c->fd;
+}
+
+void
+consumer_fd_clear(struct consumer *c)
+{
+    client_eventfd_clear(c->fd);
+}
+
+bool
+consumer_trouble(struct consumer *c, struct err *e)
+{
+    rd_kafka_poll(c->rk, 0);
+    thread_lock(&c->lock);
+    bool had = c->has_trouble;
+    if (had)
+        *e = c->trouble;
+    c->has_trouble = false;
+    thread_unlock(&c->lock);
+    return !had;
+}
+
+/* Offsets */
+
+bool
+consumer_watermarks(struct consumer *c, const char *topic, int32_t partition, int timeout_ms,
+                    int64_t *low, int64_t *high, struct err *e)
+{
+    rd_kafka_resp_err_t err =
+        rd_kafka_query_watermark_offsets(c->rk, topic, partition, low, high, timeout_ms);
+    if (err)
+        return client_err(e, err, NULL, "offsets of %s [%d]", topic, (int)partition);
+    return true;
+}
+
+static bool
+read_offsets(const rd_kafka_topic_partition_list_t *l, struct consumer_offset *list, size_t n,
+             struct err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        const rd_kafka_topic_partition_t *tp = &l->elems[i];
+        if (tp->err)
+            return client_err(e, tp->err, NULL, "offset of %s [%d]", tp->topic,
+                              (int)tp->partition);
+        list[i].offset = tp->offset;
+    }
+    return true;
+}
+
+/* The protocol's ListOffsets takes -1 (latest) and -2 (earliest) for a time, and so does the
+ * library. */
+bool
+consumer_offsets(struct consumer *c, struct consumer_offset *list, size_t n, int timeout_ms,
+                 struct err *e)
+{
+    rd_kafka_topic_partition_list_t *l = rd_kafka_topic_partition_list_new((int)n);
+    for (size_t i = 0; i < n; i++)
+        rd_kafka_topic_partition_list_add(l, list[i].topic, list[i].partition)->offset =
+            list[i].timestamp_ms;
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(c->rk, l, timeout_ms);
+    bool ok = err ? client_err(e, err, NULL, "offsets of %zu partitions", n)
+                  : read_offsets(l, list, n, e);
+    rd_kafka_topic_partition_list_destroy(l);
+    return ok;
+}
