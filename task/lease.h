@@ -50,7 +50,7 @@ lease_decide(const struct lease_id *me, const struct lease_claim *c);
 struct lease_log;
 
 struct lease_log *
-lease_log_new(const char *half, const struct lease_id *me, uint64_t now_wall_ms);
+lease_log_new(const char *half, const char *name, uint64_t instance, uint64_t now_wall_ms);
 void
 lease_log_free(struct lease_log *l);
 /* One record of millrace.status, in log order; keys of other kinds are ignored. value NULL: a
@@ -58,9 +58,10 @@ lease_log_free(struct lease_log *l);
 void
 lease_log_read(struct lease_log *l, struct bytes key, const struct json *value,
                uint64_t now_ms);
-/* Highest term read so far of `name`. */
+/* What was there before has been read: fixes our term and gives it back. Before it, nothing is
+ * compared with us. */
 uint64_t
-lease_log_term(const struct lease_log *l, const char *name);
+lease_log_begin(struct lease_log *l, uint64_t now_wall_ms);
 /* unit: "<task>/lease/<unit>". Texts borrow until the next read. */
 void
 lease_log_claim(const struct lease_log *l, const char *unit, struct lease_claim *out);
