@@ -22,7 +22,8 @@ struct http_call {
     unsigned connect_timeout_ms; /* 0: 5 s */
     unsigned timeout_ms;         /* whole call; 0: 30 s */
     size_t reply_max;            /* body bytes accepted; 0: 16 MiB */
-    enum err_code unreachable;   /* code of an error; 0: MR_IO */
+    bool once; /* never sent twice: libcurl repeats a request whose kept connection was dead */
+    enum err_code unreachable; /* code of an error; 0: MR_IO */
 };
 
 /* Zero-initialise; reuse or http_reply_free. */
