@@ -1,0 +1,189 @@
+/* Character sets: see charset.h. */
+#include "capture/mysql/charset.h"
+
+#include <iconv.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+enum charset_kind { CHARSET_UTF8, CHARSET_ASCII, CHARSET_LATIN1, CHARSET_ICONV };
+
+struct charset {
+    enum charset_kind kind;
+    iconv_t cd; /* CHARSET_ICONV only */
+};
+
+/* MySQL's names and iconv's. */
+static const struct {
+    const char *name;
+    const char *iconv;
+} names[] = {
+    {"armscii8", "ARMSCII-8"},  {"big5", "BIG5"},
+    {"cp1250", "CP1250"},       {"cp1251", "CP1251"},
+    {"cp1256", "CP1256"},       {"cp1257", "CP1257"},
+    {"cp850", "CP850"},         {"cp852", "CP852"},
+    {"cp866", "CP866"},         {"cp932", "CP932"},
+    {"dec8", "DEC-MCS"},        {"eucjpms", "EUC-JP-MS"},
+    {"euckr", "UHC"},           {"gb18030", "GB18030"},
+    {"gb2312", "EUC-CN"},       {"gbk", "CP936"},
+    {"geostd8", "GEORGIAN-PS"}, {"greek", "ISO-8859-7"},
+    {"hebrew", "ISO-8859-8"},   {"hp8", "HP-ROMAN8"},
+    {"koi8r", "KOI8-R"},        {"koi8u", "KOI8-U"},
+    {"latin2", "ISO-8859-2"},   {"latin5", "ISO-8859-9"},
+    {"latin7", "ISO-8859-13"},  {"macce", "MAC-CENTRALEUROPE"},
+    {"macroman", "MACINTOSH"},  {"sjis", "SHIFT_JIS"},
+    {"swe7", "SEN_850200_B"},   {"tis620", "TIS-620"},
+    {"ucs2", "UCS-2BE"},        {"ujis", "EUC-JP"},
+    {"utf16", "UTF-16BE"},      {"utf16le", "UTF-16LE"},
+    {"utf32", "UTF-32BE"},
+};
+
+/* 0x80..0x9f of MySQL's latin1: cp1252, its five holes standing for themselves. */
+static const uint16_t latin1_high[32] = {
+    0x20ac, 0x0081, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160,
+    0x2039, 0x0152, 0x008d, 0x017d, 0x008f, 0x0090, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022,
+    0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x009d, 0x017e, 0x0178,
+};
+
+/* Length of the leading part without high bits. */
+static size_t
+ascii_prefix(struct bytes b)
+{
+    size_t i = 0;
+    for (uint64_t word; i + 8 <= b.n; i += 8) {
+        memcpy(&word, b.p + i, 8);
+        if (word & 0x8080808080808080u)
+            break;
+    }
+    while (i < b.n && b.p[i] < 0x80)
+        i++;
+    return i;
+}
+
+/* Length of the well-formed multi-byte character at p, 0 = none (Unicode, table 3-7). */
+static size_t
+utf8_character(const uint8_t *p, size_t left)
+{
+    uint8_t c = p[0];
+    size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+    if (c < 0xc2 || c > 0xf4 || left < n)
+        return 0;
+    uint8_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+    uint8_t high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    if (p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+bool
+utf8_valid(struct bytes b)
+{
+    size_t i = ascii_prefix(b);
+    while (i < b.n) {
+        size_t n = b.p[i] < 0x80 ? 1 : utf8_character(b.p + i, b.n - i);
+        if (n == 0)
+            return false;
+        i += n;
+    }
+    return true;
+}
+
+static uint8_t *
+put_utf8(uint8_t *o, unsigned c)
+{
+    if (c < 0x80) {
+        *o++ = (uint8_t)c;
+    } else if (c < 0x800) {
+        *o++ = (uint8_t)(0xc0 | c >> 6);
+        *o++ = (uint8_t)(0x80 | (c & 0x3f));
+    } else {
+        *o++ = (uint8_t)(0xe0 | c >> 12);
+        *o++ = (uint8_t)(0x80 | (c >> 6 & 0x3f));
+        *o++ = (uint8_t)(0x80 | (c & 0x3f));
+    }
+    return o;
+}
+
+static struct bytes
+latin1_to_utf8(struct bytes in, struct arena *a)
+{
+    size_t plain = ascii_prefix(in);
+    if (plain == in.n)
+        return in;
+    uint8_t *out = arena_alloc(a, plain + (in.n - plain) * 3);
+    uint8_t *o = out;
+    memcpy(o, in.p, plain);
+    o += plain;
+    for (size_t i = plain; i < in.n; i++) {
+        uint8_t c = in.p[i];
+        o = put_utf8(o, c >= 0x80 && c < 0xa0 ? latin1_high[c - 0x80] : c);
+    }
+    return bytes_of(out, (size_t)(o - out));
+}
+
+/* No character set of one byte or more gives above 3 bytes of UTF-8 per byte. */
+static bool
+iconv_to_utf8(struct charset *cs, struct bytes in, struct arena *a, struct bytes *out)
+{
+    size_t room = in.n * 3 + 4, left_in = in.n, left_out = room;
+    uint8_t *made = arena_alloc(a, room);
+    char *from = (char *)(uintptr_t)in.p, *to = (char *)made;
+    iconv(cs->cd, NULL, NULL, NULL, NULL);
+    if (in.n && iconv(cs->cd, &from, &left_in, &to, &left_out) == (size_t)-1)
+        return false;
+    *out = bytes_of(made, room - left_out);
+    return true;
+}
+
+bool
+charset_open(const char *name, struct charset **out, struct err *e)
+{
+    struct charset cs = {.kind = CHARSET_ICONV};
+    const char *iconv_name = NULL;
+    if (text_starts(name, "utf8"))
+        cs.kind = CHARSET_UTF8;
+    else if (strcmp(name, "ascii") == 0)
+        cs.kind = CHARSET_ASCII;
+    else if (strcmp(name, "latin1") == 0)
+        cs.kind = CHARSET_LATIN1;
+    for (size_t i = 0; i < ARRAY_LEN(names) && cs.kind == CHARSET_ICONV; i++)
+        if (strcmp(names[i].name, name) == 0)
+            iconv_name = names[i].iconv;
+    if (cs.kind == CHARSET_ICONV) {
+        if (!iconv_name || (cs.cd = iconv_open("UTF-8", iconv_name)) == (iconv_t)-1)
+            return err_set(e, MR_SOURCE_TYPE, "character set %s cannot be converted", name);
+    }
+    *out = mem_alloc(sizeof(cs));
+    **out = cs;
+    return true;
+}
+
+void
+charset_close(struct charset *cs)
+{
+    if (cs && cs->kind == CHARSET_ICONV)
+        iconv_close(cs->cd);
+    free(cs);
+}
+
+bool
+charset_to_utf8(struct charset *cs, struct bytes in, struct arena *a, struct bytes *out)
+{
+    *out = in;
+    switch (cs->kind) {
+    case CHARSET_UTF8:
+        return utf8_valid(in);
+    case CHARSET_ASCII:
+        return ascii_prefix(in) == in.n;
+    case CHARSET_LATIN1:
+        *out = latin1_to_utf8(in, a);
+        return true;
+    case CHARSET_ICONV:
+        return iconv_to_utf8(cs, in, a, out);
+    }
+    return false;
+}
