@@ -573,5 +573,6 @@ progress_record_position(const struct progress_record *r, struct position *out, 
         position_init(out, POSITION_NONE);
         return true;
     }
+    position_free(out);
     return position_from_json(r->pos, out, e);
 }

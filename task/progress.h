@@ -205,9 +205,9 @@ progress_view_next_epoch(const struct progress_view *v, uint64_t now_ms);
 /* Newest of cut and epoch read; false: none yet. */
 bool
 progress_view_tail(const struct progress_view *v, struct cut_id *out);
-/* Lowest offset a later reader needs: of the newest epoch record, each table's newest version
- * and each open load. -1: none. It moves up when its records are refreshed (written again, key
- * and value the same, in any unit). */
+/* Lowest offset a later reader needs: of the newest epoch record (which tells the earlier
+ * epochs), each table's newest version and each load. -1: none. Moves up when they are
+ * refreshed. */
 int64_t
 progress_view_anchor(const struct progress_view *v);
 
@@ -233,10 +233,12 @@ progress_view_truth(const struct progress_view *v, struct progress_truth *out, s
 void
 progress_truth_free(struct progress_truth *t);
 
-/* Live version events, one per table: to refresh, and to know the table versions at a resume.
- * for (size_t i = 0; progress_view_version(v, i, &key, &value); i++) */
+/* The i-th live record: the newest version event of each table and the newest load record of
+ * each load. Appends key and value, as progress_decode takes them. For table versions at a
+ * resume, and to refresh: a claimer produces them again, as they are, in its first unit, so
+ * that the anchor is never older than its epoch record; a capture whose anchor is very many
+ * records behind claims again. False: no more. */
 bool
-progress_view_version(const struct progress_view *v, size_t i, struct bytes *key,
-                      struct bytes *value);
+progress_view_live(const struct progress_view *v, size_t i, struct buf *key, struct buf *value);
 
 #endif
