@@ -147,7 +147,7 @@ struct sequencer_moment {
 bool
 sequencer_must_close(const struct sequencer *s);
 bool
-sequencer_should_close(const struct sequencer *s, const struct sequencer_moment *m);
+sequencer_should_close(struct sequencer *s, const struct sequencer_moment *m);
 /* Closes the open unit, possibly an empty one (heartbeat). The record borrows from s until the
  * next close: encode it. */
 void
