@@ -16,14 +16,13 @@ kafka_library_version(void)
     return rd_kafka_version_str();
 }
 
-/* librdkafka's levels are syslog's. Its errors come back through calls and callbacks; the owner
- * of the unit of work logs those, so here they are details. */
+/* Details only: what matters comes back through calls and callbacks, and the loop that owns the
+ * unit of work logs it. */
 static void
 log_line(const rd_kafka_t *rk, int level, const char *fac, const char *text)
 {
-    enum log_level to = level <= 2 ? LOG_ERROR : LOG_DEBUG;
-    LOG_AT(to, "librdkafka", F_STR("client", rk ? rd_kafka_name(rk) : ""),
-           F_STR("facility", fac), F_STR("text", text));
+    log_debug("librdkafka", F_STR("client", rk ? rd_kafka_name(rk) : ""),
+              F_STR("facility", fac), F_I64("severity", level), F_STR("text", text));
 }
 
 bool

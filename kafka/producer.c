@@ -105,6 +105,29 @@ fail(struct producer *p, const struct err *e)
     return false;
 }
 
+/* A fatal error of the handle explains what follows from it (purged messages, refused calls).
+ * True when there is one; e then says so. */
+static bool
+fatal(struct producer *p, struct err *e)
+{
+    char text[512] = "";
+    rd_kafka_resp_err_t err = rd_kafka_fatal_error(p->rk, text, sizeof text);
+    if (err)
+        client_err(e, err, text, "producer");
+    return err != RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static void
+on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    (void)rk;
+    (void)reason;
+    struct producer *p = opaque;
+    struct err e;
+    if (code == RD_KAFKA_RESP_ERR__FATAL && fatal(p, &e))
+        fail(p, &e);
+}
+
 static void
 on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 {
@@ -123,8 +146,9 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
     if (p->failed)
         return;
     struct err e;
-    client_err(&e, m->err, NULL, "delivery of a message of %zu bytes to %s [%d]", m->len,
-               m->rkt ? rd_kafka_topic_name(m->rkt) : "?", (int)m->partition);
+    if (!fatal(p, &e))
+        client_err(&e, m->err, NULL, "delivery of a message of %zu bytes to %s [%d]", m->len,
+                   m->rkt ? rd_kafka_topic_name(m->rkt) : "?", (int)m->partition);
     fail(p, &e);
 }
 
@@ -211,6 +235,7 @@ make_handle(struct producer *p, const struct producer_conf *conf, struct err *e)
     }
     rd_kafka_conf_set_opaque(rc, p);
     rd_kafka_conf_set_dr_msg_cb(rc, on_delivery);
+    rd_kafka_conf_set_error_cb(rc, on_error);
     rd_kafka_conf_set_closesocket_cb(rc, on_close_socket);
     if (conf->stats_ms > 0)
         rd_kafka_conf_set_stats_cb(rc, on_stats);
@@ -562,10 +587,8 @@ send_chunk(struct producer *p, struct producer_topic *t, int32_t partition, size
             return true;
         rd_kafka_resp_err_t err = p->chunk[sent].err;
         if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-            char text[512] = "";
-            if (err == RD_KAFKA_RESP_ERR__FATAL)
-                err = rd_kafka_fatal_error(p->rk, text, sizeof text);
-            client_err(e, err, text, "send to %s [%d]", t->name, (int)partition);
+            if (!fatal(p, e))
+                client_err(e, err, NULL, "send to %s [%d]", t->name, (int)partition);
             return fail(p, e);
         }
         if (!wait_for_room(p, e))

@@ -5,19 +5,21 @@
  * producer_flush -> producer_commit }* -> producer_destroy. An idempotent one is new -> { send,
  * flush }* -> destroy.
  *
- * What an error means for the transaction, by class of *e:
- *   ERR_RETRY    nothing of this call is durable. init_transactions: call it again, same
- * producer. Any other call: the producer has failed; destroy it and claim again. ERR_UNKNOWN
- * MR_KAFKA_UNKNOWN_OUTCOME: the transaction may be committed, aborted, or change that later:
- * the commit or abort failed, or took longer than unknown_ms, or a socket was closed between
- * its begin and its return (librdkafka then sends EndTxn again and returns ok; the broker may
- * execute the lost first one in the midst of the *next* transaction). MR_KAFKA_FENCED: another
- * producer of this transactional_id, or the broker ended the transaction by timeout: no proof
- * of a rival. For both: destroy, read the claims, claim again; a new init_transactions fences
- * whatever is still under way. ERR_TABLE    MR_KAFKA_ROW_TOO_LARGE from send: nothing of the
- * batch was sent, the producer is unharmed. As a delivery error (the topic's limit is below the
- * one given): failed. ERR_TASK     authorization, a deleted topic, a fatal error. After every
- * abort too: destroy. A failed producer keeps its first error and answers every call with it.
+ * What an error means for the transaction, by its class:
+ * - ERR_RETRY: nothing of this call is durable. init_transactions and flush: call again, same
+ *   producer. Any other call: the producer has failed; destroy it and claim again.
+ * - ERR_UNKNOWN, MR_KAFKA_UNKNOWN_OUTCOME: the transaction may be committed, aborted, or change
+ *   that later: the commit or abort failed, or took longer than unknown_ms, or a live socket
+ * was closed between its begin and its return (librdkafka then sends EndTxn again and returns
+ * ok; the broker may execute the lost first one in the midst of the *next* transaction).
+ * - ERR_UNKNOWN, MR_KAFKA_FENCED: another producer of this transactional_id, or the broker
+ * ended the transaction by timeout: no proof of a rival. For both: destroy, read the claims,
+ * claim again; a new init_transactions fences whatever is still under way.
+ * - ERR_TABLE, MR_KAFKA_ROW_TOO_LARGE from send: nothing of the batch was sent, the producer is
+ *   unharmed. As a delivery error (the topic's limit is below the one given): failed.
+ * - ERR_TASK: authorization, a deleted topic.
+ * After every abort: destroy. A failed producer keeps its first error and answers every call
+ * with it.
  *
  * Durable when: send hands over only; a row is on disk (as far as acks=all goes) when its
  * delivery report is in, visible to read_committed readers when its commit returned true. Dying

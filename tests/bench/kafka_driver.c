@@ -1,0 +1,857 @@
+/* Drives kafka/ against a real broker: the benchmarks, and the scenarios that
+ * tests/real/test_kafka_client.py checks with an independent client. Prints one `key=value ...`
+ * line per result.
+ *
+ *   produce BOOTSTRAP TOPIC PARTS COUNT SIZE TXN CODEC   TXN messages a transaction, 0 =
+ * idempotent only consume BOOTSTRAP TOPIC PARTS COUNT QUEUE_KB loop BOOTSTRAP TOPIC MS
+ * COMMIT_MS RATE ID            consecutive numbers and the next one, exactly once endtxn
+ * BOOTSTRAP TOPIC FIFO commit|abort             a late EndTxn, by way of the fault proxy fence
+ * BOOTSTRAP TOPIC | large BOOTSTRAP TOPIC | refused BOOTSTRAP tail BOOTSTRAP TOPIC positions
+ * behind markers, open and aborted transactions fill BOOTSTRAP TOPIC COUNT | back BOOTSTRAP
+ * TOPIC    a large control partition, read from its end range BOOTSTRAP TOPIC offsets out of
+ * range, a deleted topic admin BOOTSTRAP TOPIC follow BOOTSTRAP TOPIC COUNT latency of a
+ * follower through its descriptor
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "kafka/admin.h"
+#include "kafka/consumer.h"
+#include "kafka/log.h"
+#include "kafka/producer.h"
+
+#define PARTS_MAX 64
+
+static const char *bootstrap;
+static const char *topic;
+
+static void
+die(const char *what, const struct err *e)
+{
+    printf("failed=%s code=%d class=%d text=\"%s\"\n", what, (int)e->code, (int)e->class,
+           e->text);
+    fflush(stdout);
+    exit(1);
+}
+
+static void
+show(const char *what, bool ok, const struct err *e)
+{
+    if (ok)
+        printf("%s ok\n", what);
+    else
+        printf("%s code=%d class=%d text=\"%s\"\n", what, (int)e->code, (int)e->class, e->text);
+    fflush(stdout);
+}
+
+static double
+cpu_seconds(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static void
+report(const char *what, size_t n, uint64_t began_us, double cpu, const char *more)
+{
+    double s = (double)(clock_mono_us() - began_us) / 1e6;
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    printf("%s n=%zu seconds=%.3f per_second=%.0f cpu_us=%.3f rss_mb=%ld%s\n", what, n, s,
+           (double)n / s, (cpu_seconds() - cpu) * 1e6 / (double)n, u.ru_maxrss / 1024, more);
+    fflush(stdout);
+}
+
+static void
+make_topic_of(const char *name, int partitions, const char *policy)
+{
+    struct kafka_settings s = {.bootstrap = bootstrap};
+    struct admin *a;
+    struct err e;
+    if (!admin_new(&s, 10000, &a, &e))
+        die("admin", &e);
+    struct kafka_property configs[] = {{"cleanup.policy", policy},
+                                       {"max.message.bytes", "41943040"}};
+    struct admin_topic t = {
+        .name = name, .partitions = partitions, .configs = configs, .configs_n = 2};
+    if (!admin_topic_create(a, &t, NULL, &e))
+        die("create", &e);
+    admin_free(a);
+}
+
+static void
+make_topic(int partitions)
+{
+    make_topic_of(topic, partitions, "delete");
+}
+
+static uint64_t handed_back;
+
+static void
+on_delivered(void *ctx, void *owner, size_t n)
+{
+    (void)ctx;
+    (void)owner;
+    handed_back += n;
+}
+
+static struct producer *
+new_producer(const char *id, const char *codec)
+{
+    struct producer_conf conf;
+    struct producer *p;
+    struct err e;
+    producer_conf_default(&conf);
+    conf.kafka.bootstrap = bootstrap;
+    conf.transactional_id = id;
+    conf.delivered = on_delivered;
+    if (getenv("LINGER"))
+        conf.linger_ms = atoi(getenv("LINGER"));
+    if (getenv("BATCH"))
+        conf.batch_bytes = atoi(getenv("BATCH"));
+    if (codec)
+        conf.compression = codec;
+    if (!producer_new(&conf, &p, &e))
+        die("producer_new", &e);
+    return p;
+}
+
+static struct producer_topic *
+open_topic(struct producer *p, const char *name)
+{
+    struct producer_topic *t;
+    struct err e;
+    if (!producer_topic(p, name, 0, 5000, &t, &e))
+        die("topic", &e);
+    return t;
+}
+
+/* Rows as they come: a constant envelope, some digits, some text. */
+static void
+fill_values(uint8_t *p, size_t n, unsigned seed)
+{
+    static const char words[] = "{\"id\":,\"name\":\"aeioust\",\"amount\":0123456789}";
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        p[i] = (uint8_t)((i & 64) ? words[(seed >> 16) % (sizeof words - 1)]
+                                  : "source_constant_part_of_it_"[i % 27]);
+    }
+}
+
+static void
+produce(char **v)
+{
+    int parts = atoi(v[0]);
+    size_t count = strtoul(v[1], NULL, 10);
+    size_t size = strtoul(v[2], NULL, 10);
+    size_t txn = strtoul(v[3], NULL, 10);
+    enum { BLOCK = 500, VALUES = 4096 };
+    static struct producer_message msgs[BLOCK];
+    uint8_t *values = malloc(VALUES * size);
+    fill_values(values, VALUES * size, 7);
+    make_topic(parts);
+    struct producer *p = new_producer(txn ? topic : NULL, v[4]);
+    struct err e;
+    if (txn && !producer_init_transactions(p, 20000, &e))
+        die("init", &e);
+    struct producer_topic *t = open_topic(p, topic);
+    uint64_t began = clock_mono_us();
+    double cpu = cpu_seconds();
+    int owner;
+    uint64_t commit_us = 0;
+    size_t commits = 0;
+    for (size_t done = 0; done < count;) {
+        if (txn && done % txn == 0 && !producer_begin(p, &e))
+            die("begin", &e);
+        size_t n = txn && txn < BLOCK ? txn : BLOCK;
+        for (size_t i = 0; i < n; i++)
+            msgs[i] = (struct producer_message){.key = bytes_of(values + i * 8, 8),
+                                                .value = bytes_of(values + i * size, size),
+                                                .owner = &owner};
+        if (!producer_send_batch(p, t, (int32_t)(done / n % (size_t)parts), msgs, n, &e))
+            die("send", &e);
+        producer_poll(p, 0);
+        done += n;
+        if (txn && done % txn == 0) {
+            uint64_t t0 = clock_mono_us();
+            if (!producer_commit(p, 10000, &e))
+                die("commit", &e);
+            commit_us += clock_mono_us() - t0;
+            commits++;
+        }
+    }
+    if (!producer_flush(p, 60000, &e))
+        die("flush", &e);
+    char more[100] = "";
+    if (commits)
+        snprintf(more, sizeof more, " commit_ms=%.2f",
+                 (double)commit_us / 1e3 / (double)commits);
+    report("produce", count, began, cpu, more);
+    producer_destroy(p);
+    printf("handed_back=%llu of %zu\n", (unsigned long long)handed_back, count);
+    free(values);
+}
+
+static void
+consume(char **v)
+{
+    int parts = atoi(v[0]);
+    size_t count = strtoul(v[1], NULL, 10);
+    struct consumer_conf conf;
+    struct consumer *c;
+    struct consumer_partition *part[PARTS_MAX];
+    struct consumer_batch b;
+    struct err e;
+    consumer_conf_default(&conf);
+    conf.kafka.bootstrap = bootstrap;
+    conf.queue_bytes = atoll(v[2]) * 1024;
+    if (getenv("FETCH_KB"))
+        conf.fetch_bytes = atoll(getenv("FETCH_KB")) * 1024;
+    if (!consumer_new(&conf, &c, &e))
+        die("consumer", &e);
+    uint64_t began = clock_mono_us();
+    double cpu = cpu_seconds();
+    for (int i = 0; i < parts; i++)
+        if (!consumer_open(c, topic, i, KAFKA_OFFSET_BEGIN, &part[i], &e))
+            die("open", &e);
+    consumer_batch_init(&b, 1000);
+    size_t n = 0;
+    size_t bytes = 0;
+    size_t waits = 0;
+    while (n < count) {
+        size_t before = n;
+        consumer_fd_clear(c);
+        for (int i = 0; i < parts; i++) {
+            if (!consumer_poll(part[i], &b, 0, &e))
+                die("poll", &e);
+            n += b.n;
+            for (size_t j = 0; j < b.n; j++)
+                bytes += b.msgs[j].value.n;
+        }
+        if (n == before) {
+            struct pollfd fd = {.fd = consumer_fd(c), .events = POLLIN};
+            if (poll(&fd, 1, 20000) <= 0) {
+                printf("stuck at %zu\n", n);
+                exit(1);
+            }
+            waits++;
+        }
+    }
+    char more[80];
+    snprintf(more, sizeof more, " mb=%zu waits=%zu", bytes >> 20, waits);
+    report("consume", n, began, cpu, more);
+    consumer_batch_free(&b);
+    consumer_free(c);
+}
+
+/* loop: the publishing cycle in small, with every rule of the outcome. */
+
+static bool
+last_number(void *ctx, const struct consumer_message *m, struct err *e)
+{
+    (void)e;
+    char text[32];
+    snprintf(text, sizeof text, "%.*s", (int)m->value.n, (const char *)m->value.p);
+    *(long *)ctx = atol(text);
+    return true;
+}
+
+static struct producer *
+claim(const char *id, const char *control, long *next)
+{
+    for (;;) {
+        struct err e;
+        struct producer *p = new_producer(id, NULL);
+        struct log_conf lc = {.kafka = {.bootstrap = bootstrap},
+                              .topic = control,
+                              .from = KAFKA_OFFSET_TAIL(50),
+                              .timeout_ms = 20000};
+        struct log_reader *r = NULL;
+        *next = 0;
+        bool ok = producer_init_transactions(p, 5000, &e) && log_reader_open(&lc, &r, &e) &&
+                  log_reader_to_end(r, last_number, next, &e);
+        log_reader_close(r);
+        if (ok)
+            return p;
+        show("claim", false, &e);
+        uint64_t t0 = clock_mono_us();
+        producer_destroy(p);
+        printf("destroyed ms=%.1f\n", (double)(clock_mono_us() - t0) / 1e3);
+    }
+}
+
+static bool
+publish(struct producer *p, const char *control, long from, long to, struct err *e)
+{
+    struct producer_topic *rows;
+    struct producer_topic *ctl;
+    char text[32];
+    if (!producer_topic(p, topic, 0, 5000, &rows, e) ||
+        !producer_topic(p, control, 0, 5000, &ctl, e) || !producer_begin(p, e))
+        return false;
+    for (long i = from; i < to; i++) {
+        int n = snprintf(text, sizeof text, "%ld", i);
+        if (!producer_send_copy(p, rows, 0, (struct bytes){0}, bytes_of(text, (size_t)n), e))
+            return false;
+    }
+    if (!producer_flush(p, 10000, e))
+        return false;
+    int n = snprintf(text, sizeof text, "%ld", to);
+    return producer_send_copy(p, ctl, 0, BYTES_LIT("next"), bytes_of(text, (size_t)n), e) &&
+           producer_commit(p, 10000, e);
+}
+
+static void
+loop(char **v)
+{
+    uint64_t end = clock_mono_ms() + strtoull(v[0], NULL, 10);
+    unsigned every = (unsigned)atoi(v[1]);
+    long rate = atol(v[2]);
+    char control[200];
+    snprintf(control, sizeof control, "%s-control", topic);
+    make_topic(1);
+    make_topic_of(control, 1, "compact");
+    long next;
+    size_t claims = 1;
+    size_t commits = 0;
+    size_t unknown_done = 0;
+    uint64_t longest = 0;
+    struct producer *p = claim(v[3], control, &next);
+    for (uint64_t last = clock_mono_ms(); clock_mono_ms() < end;) {
+        struct err e;
+        long to = next + rate * (long)every / 1000 + 1;
+        clock_sleep_ms(every);
+        if (publish(p, control, next, to, &e)) {
+            next = to;
+            commits++;
+            uint64_t gap = clock_mono_ms() - last;
+            longest = gap > longest ? gap : longest;
+            last = clock_mono_ms();
+            continue;
+        }
+        show("publish", false, &e);
+        uint64_t t0 = clock_mono_us();
+        producer_destroy(p);
+        printf("destroyed ms=%.1f\n", (double)(clock_mono_us() - t0) / 1e3);
+        long had = next;
+        p = claim(v[3], control, &next);
+        claims++;
+        unknown_done += next != had;
+    }
+    producer_destroy(p);
+    printf("loop next=%ld commits=%zu claims=%zu unknown_committed=%zu longest_gap_ms=%llu\n",
+           next, commits, claims, unknown_done, (unsigned long long)longest);
+}
+
+static void
+command(const char *fifo, const char *line)
+{
+    FILE *f = fopen(fifo, "w");
+    fputs(line, f);
+    fclose(f);
+    clock_sleep_ms(200);
+}
+
+static void
+put(struct producer *p, const char *value)
+{
+    struct err e;
+    if (!producer_send_copy(p, open_topic(p, topic), 0, (struct bytes){0}, bytes_str(value),
+                            &e))
+        die("put", &e);
+}
+
+static struct producer *
+transactional(const char *id)
+{
+    struct err e;
+    struct producer *p = new_producer(id, NULL);
+    uint64_t t0 = clock_mono_us();
+    if (!producer_init_transactions(p, 20000, &e))
+        die("init", &e);
+    printf("init ms=%.1f\n", (double)(clock_mono_us() - t0) / 1e3);
+    return p;
+}
+
+static void
+must_begin(struct producer *p)
+{
+    struct err e;
+    if (!producer_begin(p, &e))
+        die("begin", &e);
+}
+
+/* T1 {a1} is committed or aborted; the proxy holds its EndTxn, cuts the connection and delivers
+ * it 4 s later. Then the rule: destroy, init, T2 {b1} committed; T3 stays open while the late
+ * EndTxn arrives, then is aborted. */
+static void
+endtxn(char **v)
+{
+    struct err e;
+    bool abort = strcmp(v[1], "abort") == 0;
+    make_topic(1);
+    struct producer *p = transactional(topic);
+    must_begin(p);
+    put(p, "a1");
+    if (!producer_flush(p, 5000, &e))
+        die("flush", &e);
+    struct producer_stats before;
+    struct producer_stats after;
+    producer_stats(p, &before);
+    command(v[0], "hold 26 1 4\n");
+    bool ok = abort ? producer_abort(p, 5000, &e) : producer_commit(p, 5000, &e);
+    show(abort ? "abort" : "commit", ok, &e);
+    producer_stats(p, &after);
+    printf("sockets_closed=%llu ms=%.1f\n",
+           (unsigned long long)(after.sockets_closed - before.sockets_closed),
+           (double)after.commit_us_last / 1e3);
+    uint64_t t0 = clock_mono_us();
+    producer_destroy(p);
+    printf("destroyed ms=%.1f\n", (double)(clock_mono_us() - t0) / 1e3);
+    p = transactional(topic);
+    must_begin(p);
+    put(p, "b1");
+    show("commit2", producer_commit(p, 5000, &e), &e);
+    must_begin(p);
+    put(p, "c1");
+    clock_sleep_ms(6000);
+    put(p, "c2");
+    show("flush3", producer_flush(p, 5000, &e), &e);
+    show("abort3", producer_abort(p, 5000, &e), &e);
+    producer_destroy(p);
+}
+
+static void
+fence(char **v)
+{
+    (void)v;
+    struct err e;
+    make_topic(1);
+    struct producer *a = transactional(topic);
+    must_begin(a);
+    put(a, "a1");
+    if (!producer_flush(a, 5000, &e))
+        die("flush", &e);
+    struct producer *b = transactional(topic);
+    show("old_commit", producer_commit(a, 5000, &e), &e);
+    show("old_again", producer_begin(a, &e), &e);
+    must_begin(b);
+    put(b, "b1");
+    show("new_commit", producer_commit(b, 5000, &e), &e);
+    producer_destroy(a);
+    struct producer *c = transactional(topic);
+    bool began = producer_begin(b, &e);
+    struct producer_topic *t = open_topic(b, topic);
+    bool ok = began &&
+              producer_send_copy(b, t, 0, (struct bytes){0}, BYTES_LIT("zombie"), &e) &&
+              producer_flush(b, 5000, &e) && producer_commit(b, 5000, &e);
+    show("zombie", ok, &e);
+    producer_destroy(b);
+    producer_destroy(c);
+}
+
+static void
+large(char **v)
+{
+    (void)v;
+    struct err e;
+    make_topic(1);
+    struct producer *p = transactional(topic);
+    struct producer_topic *t = open_topic(p, topic);
+    size_t most = (size_t)producer_topic_limit(t);
+    uint8_t *big = malloc(most + 1);
+    fill_values(big, most + 1, 3);
+    int owner;
+    struct producer_message m[2] = {{.value = BYTES_LIT("small"), .owner = &owner},
+                                    {.value = bytes_of(big, most + 1), .owner = &owner}};
+    must_begin(p);
+    show("above", producer_send_batch(p, t, 0, m, 2, &e), &e);
+    m[1].value.n = most;
+    show("at_limit", producer_send_batch(p, t, 0, m, 2, &e), &e);
+    m[0].value = (struct bytes){0};
+    show("tombstone", producer_send_batch(p, t, 0, m, 1, &e), &e);
+    show("commit", producer_commit(p, 20000, &e), &e);
+    show("partition", producer_send_batch(p, t, 7, m, 1, &e), &e);
+    struct consumer_conf conf;
+    struct consumer *c;
+    struct consumer_partition *part;
+    struct consumer_batch b;
+    consumer_conf_default(&conf);
+    conf.kafka.bootstrap = bootstrap;
+    if (!consumer_new(&conf, &c, &e) || !consumer_open(c, topic, 0, 0, &part, &e))
+        die("consumer", &e);
+    consumer_batch_init(&b, 10);
+    for (size_t n = 0; n < 3; n += b.n) {
+        if (!consumer_poll(part, &b, 10000, &e) || b.n == 0)
+            die("poll", &e);
+        for (size_t i = 0; i < b.n; i++)
+            printf("read offset=%lld size=%zu tombstone=%d\n", (long long)b.msgs[i].offset,
+                   b.msgs[i].value.n, b.msgs[i].value.p == NULL);
+    }
+    consumer_batch_free(&b);
+    consumer_free(c);
+    producer_destroy(p);
+    printf("handed_back=%llu of 3\n", (unsigned long long)handed_back);
+    free(big);
+}
+
+static void
+refused(char **v)
+{
+    (void)v;
+    struct err e;
+    struct producer *p = new_producer("refused", NULL);
+    show("init", producer_init_transactions(p, 2000, &e), &e);
+    struct producer_stats s;
+    producer_stats(p, &s);
+    uint64_t t0 = clock_mono_us();
+    producer_destroy(p);
+    printf("sockets_closed=%llu destroyed ms=%.1f\n", (unsigned long long)s.sockets_closed,
+           (double)(clock_mono_us() - t0) / 1e3);
+}
+
+static bool
+count_record(void *ctx, const struct consumer_message *m, struct err *e)
+{
+    (void)m;
+    (void)e;
+    ++*(size_t *)ctx;
+    return true;
+}
+
+static void
+to_end(struct log_reader *r, const char *what)
+{
+    struct err e;
+    size_t n = 0;
+    int64_t end = 0;
+    uint64_t t0 = clock_mono_us();
+    if (!log_reader_to_end(r, count_record, &n, &e))
+        die(what, &e);
+    double ms = (double)(clock_mono_us() - t0) / 1e3;
+    if (!log_reader_end(r, &end, &e))
+        die("end", &e);
+    printf("%s records=%zu position=%lld end=%lld ms=%.1f\n", what, n,
+           (long long)log_reader_position(r), (long long)end, ms);
+    fflush(stdout);
+}
+
+static void
+tail(char **v)
+{
+    (void)v;
+    struct err e;
+    make_topic_of(topic, 1, "compact");
+    struct log_conf lc = {.kafka = {.bootstrap = bootstrap},
+                          .topic = topic,
+                          .from = KAFKA_OFFSET_BEGIN,
+                          .timeout_ms = 20000};
+    struct log_reader *r;
+    struct producer_topic *t;
+    uint64_t t0 = clock_mono_us();
+    if (!log_reader_open(&lc, &r, &e))
+        die("open", &e);
+    printf("open ms=%.1f\n", (double)(clock_mono_us() - t0) / 1e3);
+    to_end(r, "empty");
+    struct producer *p = transactional(topic);
+    t = open_topic(p, topic);
+    for (int i = 0; i < 3; i++) {
+        must_begin(p);
+        if (!producer_send_copy(p, t, 0, BYTES_LIT("k"), BYTES_LIT("v"), &e) ||
+            !producer_commit(p, 5000, &e))
+            die("commit", &e);
+    }
+    to_end(r, "committed");
+    to_end(r, "again");
+    must_begin(p);
+    if (!producer_send_copy(p, t, 0, BYTES_LIT("k"), BYTES_LIT("gone"), &e) ||
+        !producer_flush(p, 5000, &e))
+        die("flush", &e);
+    show("abort", producer_abort(p, 5000, &e), &e);
+    producer_destroy(p);
+    to_end(r, "aborted");
+    p = transactional(topic);
+    t = open_topic(p, topic);
+    must_begin(p);
+    if (!producer_send_copy(p, t, 0, BYTES_LIT("k"), BYTES_LIT("open"), &e) ||
+        !producer_flush(p, 5000, &e))
+        die("flush", &e);
+    to_end(r, "open_transaction");
+    producer_destroy(p);
+    log_reader_close(r);
+}
+
+static void
+fill(char **v)
+{
+    size_t count = strtoul(v[0], NULL, 10);
+    struct err e;
+    make_topic_of(topic, 1, "compact");
+    struct producer *p = new_producer(NULL, "lz4");
+    struct producer_topic *t = open_topic(p, topic);
+    uint64_t began = clock_mono_us();
+    double cpu = cpu_seconds();
+    for (size_t i = 0; i < count; i++) {
+        char key[40];
+        char value[200];
+        int k = snprintf(key, sizeof key, "progress/%zu", i);
+        int n = snprintf(value, sizeof value,
+                         "{\"v\":1,\"epoch\":17,\"seq\":%zu,\"pos\":{\"k\":\"mysql\",\"file\":"
+                         "\"bin.000001\",\"pos\":%zu},\"boundary\":true,\"touched\":[]}",
+                         i, i * 311);
+        if (!producer_send_copy(p, t, 0, bytes_of(key, (size_t)k), bytes_of(value, (size_t)n),
+                                &e))
+            die("send", &e);
+        if (i % 1000 == 0)
+            producer_poll(p, 0);
+    }
+    if (!producer_flush(p, 60000, &e))
+        die("flush", &e);
+    report("fill", count, began, cpu, "");
+    producer_destroy(p);
+}
+
+static bool
+found_some(void *ctx)
+{
+    return *(size_t *)ctx > 2000;
+}
+
+static bool
+never(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
+static void
+back(char **v)
+{
+    (void)v;
+    struct err e;
+    struct log_conf lc = {.kafka = {.bootstrap = bootstrap},
+                          .topic = topic,
+                          .from = KAFKA_OFFSET_TAIL(1000),
+                          .timeout_ms = 20000};
+    struct log_reader *r;
+    uint64_t t0 = clock_mono_us();
+    if (!log_reader_open(&lc, &r, &e))
+        die("open", &e);
+    to_end(r, "tail");
+    printf("tail_total ms=%.1f\n", (double)(clock_mono_us() - t0) / 1e3);
+    size_t n = 0;
+    bool found;
+    t0 = clock_mono_us();
+    if (!log_reader_scan_back(r, 1000, count_record, found_some, &n, &found, &e))
+        die("scan", &e);
+    printf("scan records=%zu found=%d position=%lld ms=%.1f\n", n, found,
+           (long long)log_reader_position(r), (double)(clock_mono_us() - t0) / 1e3);
+    n = 0;
+    t0 = clock_mono_us();
+    double cpu = cpu_seconds();
+    if (!log_reader_scan_back(r, 1000, count_record, never, &n, &found, &e))
+        die("scan", &e);
+    printf("scan_all records=%zu found=%d position=%lld\n", n, found,
+           (long long)log_reader_position(r));
+    report("scan_all", n, t0, cpu, "");
+    log_reader_close(r);
+}
+
+static void
+poll_until_error(struct consumer *c, const char *what, int64_t offset)
+{
+    struct err e;
+    struct consumer_partition *part;
+    struct consumer_batch b;
+    consumer_batch_init(&b, 10);
+    if (!consumer_open(c, topic, 0, offset, &part, &e))
+        die("open", &e);
+    bool ok = true;
+    size_t n = 0;
+    uint64_t t0 = clock_mono_us();
+    for (int i = 0; ok && i < 100 && n == 0; i++) {
+        ok = consumer_poll(part, &b, 100, &e);
+        n += b.n;
+    }
+    show(what, ok, &e);
+    printf("%s records=%zu ms=%.1f\n", what, n, (double)(clock_mono_us() - t0) / 1e3);
+    fflush(stdout);
+    consumer_batch_free(&b);
+    consumer_close(part);
+}
+
+static void
+range(char **v)
+{
+    (void)v;
+    struct err e;
+    struct consumer_conf conf;
+    struct consumer *c;
+    consumer_conf_default(&conf);
+    conf.kafka.bootstrap = bootstrap;
+    if (!consumer_new(&conf, &c, &e))
+        die("consumer", &e);
+    int64_t low;
+    int64_t high;
+    if (!consumer_watermarks(c, topic, 0, 5000, &low, &high, &e))
+        die("watermarks", &e);
+    struct consumer_offset o[3] = {{.topic = topic, .timestamp_ms = KAFKA_OFFSET_BEGIN},
+                                   {.topic = topic, .timestamp_ms = KAFKA_OFFSET_END},
+                                   {.topic = topic, .timestamp_ms = 1}};
+    for (size_t i = 0; i < 3; i++)
+        if (!consumer_offsets(c, &o[i], 1, 5000, &e))
+            die("offsets", &e);
+    printf("watermarks %lld %lld offsets %lld %lld %lld\n", (long long)low, (long long)high,
+           (long long)o[0].offset, (long long)o[1].offset, (long long)o[2].offset);
+    poll_until_error(c, "below", 0);
+    poll_until_error(c, "above", high + 5);
+    poll_until_error(c, "good", low);
+    topic = "no-such-topic";
+    poll_until_error(c, "unknown", 0);
+    show("unknown_watermarks", consumer_watermarks(c, topic, 0, 2000, &low, &high, &e), &e);
+    consumer_free(c);
+}
+
+static void
+show_topic(void *ctx, const char *name, int partitions)
+{
+    (void)ctx;
+    printf("listed %s %d\n", name, partitions);
+}
+
+static void
+admin(char **v)
+{
+    (void)v;
+    struct kafka_settings s = {.bootstrap = bootstrap};
+    struct admin *a;
+    struct admin_topic_info info;
+    struct err e;
+    char id[64];
+    int brokers;
+    bool created;
+    struct kafka_property configs[] = {{"cleanup.policy", "compact"},
+                                       {"segment.ms", "3600000"}};
+    struct admin_topic t = {.name = topic, .partitions = 3, .configs = configs, .configs_n = 2};
+    if (!admin_new(&s, 10000, &a, &e) || !admin_cluster(a, id, &brokers, &e))
+        die("admin", &e);
+    printf("cluster=%s brokers=%d\n", id, brokers);
+    show("describe_none", admin_topic_describe(a, topic, &info, &e), &e);
+    printf("exists=%d\n", info.exists);
+    bool ok = admin_topic_create(a, &t, &created, &e);
+    show("create", ok, &e);
+    printf("created=%d\n", created);
+    ok = admin_topic_create(a, &t, &created, &e);
+    show("create_again", ok, &e);
+    printf("created=%d\n", created);
+    t.partitions = 4;
+    show("create_other", admin_topic_create(a, &t, &created, &e), &e);
+    struct kafka_property raise = {"max.message.bytes", "2000000"};
+    show("alter", admin_topic_alter(a, topic, &raise, 1, &e), &e);
+    show("describe", admin_topic_describe(a, topic, &info, &e), &e);
+    printf("exists=%d partitions=%d id=%s compacted=%d max=%lld retention=%lld isr=%d\n",
+           info.exists, info.partitions, info.id, info.compacted,
+           (long long)info.max_message_bytes, (long long)info.retention_ms,
+           info.min_insync_replicas);
+    show("list", admin_topic_list(a, topic, show_topic, NULL, &e), &e);
+    show("delete", admin_topic_delete(a, topic, &e), &e);
+    show("delete_again", admin_topic_delete(a, topic, &e), &e);
+    t.name = "bad name";
+    show("bad_name", admin_topic_create(a, &t, &created, &e), &e);
+    admin_free(a);
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* One message at a time: sent, waited for by poll(2) on the consumer's descriptor, read. */
+static void
+follow(char **v)
+{
+    size_t count = strtoul(v[0], NULL, 10);
+    struct err e;
+    make_topic(2);
+    struct producer *p = new_producer(NULL, NULL);
+    struct producer_topic *t = open_topic(p, topic);
+    struct consumer_conf conf;
+    struct consumer *c;
+    struct consumer_partition *part[2];
+    struct consumer_batch b;
+    consumer_conf_default(&conf);
+    conf.kafka.bootstrap = bootstrap;
+    consumer_batch_init(&b, 10);
+    if (!consumer_new(&conf, &c, &e))
+        die("consumer", &e);
+    for (int i = 0; i < 2; i++)
+        if (!consumer_open(c, topic, i, getenv("BEGIN") ? KAFKA_OFFSET_BEGIN : 0, &part[i], &e))
+            die("open", &e);
+    uint64_t *us = calloc(count, sizeof *us);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t t0 = clock_mono_us();
+        if (!producer_send_copy(p, t, (int32_t)(i % 2), (struct bytes){0}, BYTES_LIT("x"), &e))
+            die("send", &e);
+        for (bool got = false; !got;) {
+            struct pollfd fd[2] = {{.fd = consumer_fd(c), .events = POLLIN},
+                                   {.fd = producer_fd(p), .events = POLLIN}};
+            if (poll(fd, 2, 10000) <= 0) {
+                printf("stuck at %zu\n", i);
+                exit(1);
+            }
+            producer_poll(p, 0);
+            consumer_fd_clear(c);
+            for (int k = 0; k < 2; k++) {
+                if (!consumer_poll(part[k], &b, 0, &e))
+                    die("poll", &e);
+                got = got || b.n > 0;
+            }
+        }
+        us[i] = clock_mono_us() - t0;
+    }
+    qsort(us, count, sizeof *us, compare);
+    printf("follow p50_us=%llu p99_us=%llu max_us=%llu\n", (unsigned long long)us[count / 2],
+           (unsigned long long)us[count * 99 / 100], (unsigned long long)us[count - 1]);
+    free(us);
+    consumer_batch_free(&b);
+    consumer_free(c);
+    producer_destroy(p);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int args;
+        void (*run)(char **v);
+    } verbs[] = {
+        {"produce", 5, produce}, {"consume", 3, consume}, {"loop", 4, loop},
+        {"endtxn", 2, endtxn},   {"fence", 0, fence},     {"large", 0, large},
+        {"refused", 0, refused}, {"tail", 0, tail},       {"fill", 1, fill},
+        {"back", 0, back},       {"range", 0, range},     {"admin", 0, admin},
+        {"follow", 1, follow},
+    };
+    for (size_t i = 0; argc > 3 && i < ARRAY_LEN(verbs); i++) {
+        if (strcmp(argv[1], verbs[i].name) == 0 && argc == 4 + verbs[i].args) {
+            bootstrap = argv[2];
+            topic = argv[3];
+            setvbuf(stdout, NULL, _IOLBF, 0);
+            printf("librdkafka=%s\n", kafka_library_version());
+            verbs[i].run(argv + 4);
+            return 0;
+        }
+    }
+    fprintf(stderr, "see the file header\n");
+    return 2;
+}
