@@ -1,6 +1,7 @@
 # Tests in C: unit tests (ctest), the simulator, the benchmarks and the fuzzers.
-#   tests/support/*.c               helpers, linked into all of them
-#   tests/unit/FOLDER/test_NAME.c   one cmocka program, ctest name FOLDER.NAME
+#   tests/support/*.c               helpers on top of base/, linked into all of them
+#   tests/unit/FOLDER/test_NAME.c   one cmocka program, ctest name FOLDER.NAME; linked with the library FOLDER and those
+#                                   below it, so that it builds while another folder does not
 #   tests/sim/*.c                   millrace-sim
 #   tests/bench/NAME.c              one program each
 #   tests/fuzz/fuzz_NAME.c          one libFuzzer program each (preset fuzz)
@@ -24,12 +25,17 @@ foreach(name rdkafka libmariadb libpq jansson libcurl libmicrohttpd yaml libpcre
     list(APPEND every_dependency millrace_dep_${name})
 endforeach()
 
-# millrace_test_program(NAME FOLDER SOURCES...): NAME in FOLDER of the build, with all of the product.
+# millrace_test_program(NAME FOLDER SOURCES file... [LINK library...])
+# NAME in FOLDER of the build, with all of the product or just these libraries.
 function(millrace_test_program name folder)
-    add_executable(${name} ${not_in_all} ${ARGN})
+    cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+    if(NOT arg_LINK)
+        set(arg_LINK ${support} ${libraries})
+    endif()
+    add_executable(${name} ${not_in_all} ${arg_SOURCES})
     target_compile_options(${name} PRIVATE ${MILLRACE_TEST_WARNINGS})
     target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-    target_link_libraries(${name} PRIVATE ${support} ${libraries} ${every_dependency} millrace_flags)
+    target_link_libraries(${name} PRIVATE ${arg_LINK} ${every_dependency} millrace_flags)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${folder})
 endfunction()
 
@@ -40,7 +46,7 @@ if(support_sources)
     add_library(${support} STATIC EXCLUDE_FROM_ALL ${support_sources})
     target_compile_options(${support} PRIVATE ${MILLRACE_TEST_WARNINGS})
     target_include_directories(${support} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-    target_link_libraries(${support} PUBLIC ${libraries} ${every_dependency} millrace_flags)
+    target_link_libraries(${support} PUBLIC millrace_base ${every_dependency} millrace_flags)
 endif()
 
 file(GLOB unit_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/*/test_*.c)
@@ -54,7 +60,11 @@ foreach(source ${unit_sources})
     get_filename_component(stem ${source} NAME_WE)
     set(name test_${folder}_${stem})
     string(REPLACE "_test_" "_" name ${name})
-    millrace_test_program(${name} unit ${source})
+    set(link)
+    if(TARGET millrace_${folder})
+        set(link ${support} millrace_${folder})
+    endif()
+    millrace_test_program(${name} unit SOURCES ${source} LINK ${link})
     target_link_libraries(${name} PRIVATE millrace_dep_cmocka)
     add_dependencies(unit_tests ${name})
     string(REGEX REPLACE "^test_" "" stem ${stem})
@@ -64,14 +74,14 @@ endforeach()
 
 file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/sim/*.c)
 if(sim_sources)
-    millrace_test_program(millrace-sim bin ${sim_sources})
+    millrace_test_program(millrace-sim bin SOURCES ${sim_sources})
 endif()
 
 file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/bench/*.c)
 add_custom_target(bench_programs)
 foreach(source ${bench_sources})
     get_filename_component(stem ${source} NAME_WE)
-    millrace_test_program(${stem} bench ${source})
+    millrace_test_program(${stem} bench SOURCES ${source})
     add_dependencies(bench_programs ${stem})
 endforeach()
 
@@ -80,7 +90,7 @@ if(MILLRACE_SANITIZE MATCHES fuzzer)
     add_custom_target(fuzz_programs)
     foreach(source ${fuzz_sources})
         get_filename_component(stem ${source} NAME_WE)
-        millrace_test_program(${stem} fuzz ${source})
+        millrace_test_program(${stem} fuzz SOURCES ${source})
         target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
         # The entry points have no header.
         target_compile_options(${stem} PRIVATE -Wno-missing-prototypes)
