@@ -1,0 +1,92 @@
+#include "capture/block.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/ring.h"
+
+struct block_pool {
+    struct ring *free;
+    size_t block_bytes;
+    unsigned blocks;
+};
+
+struct block_pool *
+block_pool_new(unsigned blocks, size_t block_bytes)
+{
+    struct block_pool *p = mem_zalloc(sizeof(*p));
+    p->free = ring_new(blocks);
+    p->block_bytes = block_bytes;
+    p->blocks = blocks;
+    for (unsigned i = 0; i < blocks; i++) {
+        struct block *b = mem_zalloc(sizeof(*b));
+        b->pool = p;
+        if (!ring_push(p->free, b))
+            mem_die("block pool: a new ring refused a block");
+    }
+    return p;
+}
+
+static void
+block_free(struct block *b)
+{
+    buf_free(&b->data);
+    free(b->records);
+    free(b);
+}
+
+void
+block_pool_free(struct block_pool *p)
+{
+    if (p == NULL)
+        return;
+    for (unsigned i = 0; i < p->blocks; i++) {
+        struct block *b = ring_pop(p->free, 0);
+        if (b == NULL)
+            mem_die("block pool: %u of %u blocks are missing", p->blocks - i, p->blocks);
+        block_free(b);
+    }
+    ring_destroy(p->free);
+    free(p);
+}
+
+struct block *
+block_pool_take(struct block_pool *p, int timeout_ms)
+{
+    struct block *b = ring_pop(p->free, timeout_ms);
+    if (b == NULL)
+        return NULL;
+    /* Memory is touched only as far as it is used: the reservation is address space. */
+    if (b->data.cap == 0 && buf_reserve(&b->data, p->block_bytes + BLOCK_SLACK) == NULL)
+        mem_die("block pool: no memory for a block");
+    return b;
+}
+
+void
+block_return(struct block *b)
+{
+    buf_reset(&b->data);
+    if (b->data.cap > 2 * (b->pool->block_bytes + BLOCK_SLACK))
+        buf_free(&b->data);
+    b->count = 0;
+    b->lent = 0;
+    if (!ring_push(b->pool->free, b))
+        mem_die("block pool: a block came back after its pool was closed");
+}
+
+void
+block_add(struct block *b, const struct block_record *r)
+{
+    if (b->count == b->capacity) {
+        uint32_t capacity = b->capacity == 0 ? 1024 : b->capacity * 2;
+        b->records = mem_realloc(b->records, capacity * sizeof(*b->records));
+        b->capacity = capacity;
+    }
+    b->records[b->count++] = *r;
+}
+
+bool
+block_full(const struct block *b)
+{
+    return b->data.n >= b->pool->block_bytes;
+}

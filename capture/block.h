@@ -1,0 +1,57 @@
+/* Blocks: encoded records on their way from the core to Kafka, and the pool that bounds them.
+ *
+ * A block is filled by the core thread, handed to the publisher, lent to the producer record by
+ * record, and comes back to the pool when every record's delivery report is in. The pool
+ * (`capture.blocks` x `capture.block.bytes`) is capture's memory cap and back-pressure: the
+ * core waits in block_pool_take. Thread: a block belongs to one thread at a time; the pool is
+ * shared. Limit: one row may make a block larger than block_bytes; its memory is given back
+ * when the block returns.
+ */
+#ifndef MILLRACE_CAPTURE_BLOCK_H
+#define MILLRACE_CAPTURE_BLOCK_H
+
+#include "base/bytes.h"
+
+/* One Kafka message; offsets into block->data, because data may move while it grows. */
+struct block_record {
+    uint32_t slot; /* publisher_slot of (topic, partition) */
+    uint32_t next; /* publisher's: next record of the same slot, BLOCK_NONE at the end */
+    size_t key_at;
+    size_t value_at;
+    uint32_t key_len;
+    uint32_t value_len; /* BLOCK_TOMBSTONE: null value */
+};
+
+#define BLOCK_NONE      UINT32_MAX
+#define BLOCK_TOMBSTONE UINT32_MAX
+
+struct block_pool;
+
+struct block {
+    struct block_pool *pool;
+    struct buf data;
+    struct block_record *records;
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t lent; /* publisher's: records the producer still refers to */
+};
+
+struct block_pool *
+block_pool_new(unsigned blocks, size_t block_bytes);
+/* Every block must be back. */
+void
+block_pool_free(struct block_pool *p);
+/* Waits for a free block, at most timeout_ms; NULL when none came. */
+struct block *
+block_pool_take(struct block_pool *p, int timeout_ms);
+void
+block_return(struct block *b);
+/* Appends a record whose key and value were just added to b->data. */
+void
+block_add(struct block *b, const struct block_record *r);
+bool
+block_full(const struct block *b);
+/* Room to encode a row without growing, in most cases. */
+#define BLOCK_SLACK ((size_t)64 << 10)
+
+#endif

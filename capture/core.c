@@ -1,0 +1,537 @@
+/* Core: source callbacks -> seq, encoded records, blocks and cuts. See capture/session.h; one
+ * thread. */
+#include "capture/tables.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "capture/claim.h"
+#include "capture/loads.h"
+
+#define BLOCK_WAIT_MS 50
+/* The record batch's own overhead a message may cost at the broker. */
+#define MESSAGE_OVERHEAD 512
+
+/* ---- blocks ---- */
+
+static void
+seal_block(struct session *s)
+{
+    if (s->block == NULL)
+        return;
+    publisher_block(s->publisher, s->block);
+    s->block = NULL;
+}
+
+static bool
+publisher_failed(struct session *s, struct err *e)
+{
+    if (!atomic_load(&s->publisher_failed))
+        return false;
+    publisher_error(s->publisher, e);
+    return true;
+}
+
+static bool
+take_block(struct session *s, struct err *e)
+{
+    if (s->block != NULL && !block_full(s->block))
+        return true;
+    seal_block(s);
+    while ((s->block = block_pool_take(s->pool, BLOCK_WAIT_MS)) == NULL) {
+        if (publisher_failed(s, e))
+            return false;
+        if (!core_confirm(s, e) || !claim_watch(s, e))
+            return false;
+    }
+    return true;
+}
+
+/* ---- units ---- */
+
+static struct publisher_cut *
+open_cut(struct session *s)
+{
+    if (s->cut == NULL)
+        s->cut = publisher_cut_new();
+    return s->cut;
+}
+
+static void
+cut_add(struct publisher_cut *c, struct bytes key, struct bytes value)
+{
+    struct publisher_record *grown =
+        arena_alloc(&c->arena, (c->count + 1) * sizeof(*c->records));
+    if (c->count > 0)
+        memcpy(grown, c->records, c->count * sizeof(*grown));
+    grown[c->count].key = arena_copy(&c->arena, key);
+    grown[c->count].value = arena_copy(&c->arena, value);
+    c->records = grown;
+    c->count++;
+}
+
+static void
+cut_add_record(struct session *s, const struct progress_record *r)
+{
+    struct buf key = {0}, value = {0};
+    progress_encode(r, &key, &value);
+    cut_add(open_cut(s), buf_bytes(&key), buf_bytes(&value));
+    buf_free(&key);
+    buf_free(&value);
+}
+
+/* Writes the live records again, so that the anchor moves up and a start stays short. */
+static void
+cut_add_refresh(struct session *s)
+{
+    struct bytes key, value;
+    s->refreshed_at = (uint64_t)log_reader_position(s->log);
+    cut_add(open_cut(s), buf_bytes(&s->epoch_key), buf_bytes(&s->epoch_value));
+    for (size_t i = 0; progress_view_version(s->view, i, &key, &value); i++)
+        cut_add(s->cut, key, value);
+}
+
+bool
+core_close(struct session *s, struct err *e)
+{
+    struct progress_record r;
+    struct sequencer_state st;
+    if (publisher_failed(s, e))
+        return false;
+    sequencer_state(s->seq, &st);
+    while (sequencer_load_record(s->seq, &r))
+        cut_add_record(s, &r);
+    if (claim_refresh_due(s))
+        cut_add_refresh(s);
+    seal_block(s);
+    sequencer_close(s->seq, clock_mono_us(), &r);
+    cut_add_record(s, &r);
+    s->cut->rows = st.rows;
+    publisher_cut(s->publisher, s->cut);
+    s->cut = NULL;
+    return true;
+}
+
+bool
+core_close_if_due(struct session *s, bool ring_empty, struct err *e)
+{
+    struct sequencer_moment m = {
+        .now_us = clock_mono_us(),
+        .ring_empty = ring_empty,
+        .far_behind = loads_running(s) || !ring_empty,
+    };
+    if (!sequencer_must_close(s->seq) && !sequencer_should_close(s->seq, &m))
+        return true;
+    return core_close(s, e);
+}
+
+bool
+core_confirm(struct session *s, struct err *e)
+{
+    for (;;) {
+        pthread_mutex_lock(&s->done_lock);
+        struct publisher_cut *c = NULL;
+        if (s->done_count > 0) {
+            c = s->done[0];
+            memmove(s->done, s->done + 1, --s->done_count * sizeof(*s->done));
+        }
+        pthread_mutex_unlock(&s->done_lock);
+        if (c == NULL)
+            return !publisher_failed(s, e);
+        bool ok = c->ok;
+        s->rows_total += ok ? c->rows : 0;
+        publisher_cut_free(c);
+        if (ok) {
+            sequencer_confirm(s->seq);
+            unit_progress(s->unit);
+        }
+    }
+}
+
+bool
+core_event(struct session *s, struct progress_record *r, bool *published, struct err *e)
+{
+    r->kind = PROGRESS_EVENT;
+    r->inc = s->task->inc;
+    r->epoch = s->epoch;
+    /* A truncation is a row of its transaction, and a replay meets it again. The others are
+     * facts of ours: they are durable with their cut and not met again, so they must not count.
+     */
+    *published = true;
+    if (r->event == EVENT_TRUNCATE)
+        *published = sequencer_event(s->seq, &r->seq);
+    else
+        r->seq = sequencer_note(s->seq);
+    if (!*published)
+        return true;
+    r->position = sequencer_position(s->seq);
+    cut_add_record(s, r);
+    return core_close(s, e);
+}
+
+/* ---- rows ---- */
+
+struct outgoing {
+    struct captured *t;
+    enum change_op op;
+    const struct cell *key; /* the image that carries the key */
+    const struct cell *before;
+    const struct cell *after;
+    const struct change_source *source;
+    bool load;
+    struct window *window; /* of a load */
+};
+
+static struct change
+change_of(const struct session *s, const struct outgoing *o, uint64_t seq)
+{
+    return (struct change){
+        .op = o->op,
+        .table = o->t->table,
+        .before = o->before,
+        .after = o->after,
+        .id = {.inc = s->task->inc, .epoch = s->epoch, .seq = seq},
+        .source = *o->source,
+    };
+}
+
+static bool
+check_size(const struct outgoing *o, const struct block_record *r, struct err *e)
+{
+    size_t total = (size_t)r->key_len + r->value_len + MESSAGE_OVERHEAD;
+    if (total <= (size_t)o->t->limit)
+        return true;
+    return err_set(e, MR_KAFKA_ROW_TOO_LARGE,
+                   "a row of %s.%s is %zu bytes as a message; the limit of topic %s is %lld",
+                   o->t->db, o->t->name, total, o->t->topic, (long long)o->t->limit);
+}
+
+/* The record is encoded with the seq it will get, and gets it only when it is known to be
+ * publishable: a seq once given must be published. *took false: an earlier unit has published
+ * the row. */
+static bool
+encode_value(struct session *s, const struct outgoing *o, struct block_record *r, uint32_t part,
+             bool *took, struct err *e)
+{
+    struct captured *t = o->t;
+    struct buf *data = &s->block->data;
+    struct sequencer_state st;
+    sequencer_state(s->seq, &st);
+    struct change c = change_of(s, o, st.seq + 1);
+    r->value_at = data->n;
+    if (!row_encode_value(t->encoder, &c, data, e))
+        return false;
+    r->value_len = (uint32_t)(data->n - r->value_at);
+    if (!check_size(o, r, e))
+        return false;
+    uint64_t seq, bytes = (uint64_t)r->key_len + r->value_len;
+    *took = true;
+    if (o->load)
+        seq = sequencer_load_row(s->seq, part, bytes);
+    else
+        *took = sequencer_row(s->seq, part, bytes, &seq);
+    if (*took && seq != st.seq + 1)
+        return err_set(e, MR_INTERNAL, "a row got seq %llu, not %llu", (unsigned long long)seq,
+                       (unsigned long long)st.seq + 1);
+    return true;
+}
+
+static bool
+put_record(struct session *s, const struct outgoing *o, struct err *e)
+{
+    struct captured *t = o->t;
+    if (!take_block(s, e))
+        return false;
+    struct block *b = s->block;
+    struct block_record r = {.key_at = b->data.n, .next = BLOCK_NONE};
+    size_t payload_at;
+    bool took = false;
+    if (!row_encode_key(t->encoder, o->key, &b->data, &payload_at, e)) {
+        b->data.n = r.key_at;
+        return false;
+    }
+    struct bytes payload =
+        bytes_of(b->data.p + r.key_at + payload_at, b->data.n - r.key_at - payload_at);
+    if (t->windows != NULL && !o->load)
+        window_touch(t->windows, payload);
+    r.key_len = (uint32_t)(b->data.n - r.key_at);
+    int32_t partition = hash_partition(payload, t->partitions);
+    r.slot = t->slots[partition];
+    bool wanted = o->window == NULL || window_emits(o->window, payload);
+    bool ok = !wanted || encode_value(s, o, &r, t->parts[partition], &took, e);
+    if (!ok || !took) {
+        b->data.n = r.key_at;
+        return ok;
+    }
+    block_add(b, &r);
+    if (o->op == OP_DELETE && s->tombstones) {
+        r.value_len = BLOCK_TOMBSTONE;
+        block_add(b, &r);
+    }
+    /* A load closes its units itself, with its range's progress in them. */
+    return o->load || !sequencer_must_close(s->seq) || core_close(s, e);
+}
+
+/* Same key bytes in both images? Cells of key columns are canonical, so equal values have equal
+ * cells. */
+static bool
+same_key(const struct table *t, const struct cell *a, const struct cell *b)
+{
+    for (uint16_t i = 0; i < t->key_count; i++) {
+        const struct cell *x = &a[t->key[i]], *y = &b[t->key[i]];
+        if (x->kind != y->kind)
+            return false;
+        switch ((enum cell_kind)x->kind) {
+        case CELL_DECIMAL:
+        case CELL_TEXT:
+        case CELL_BYTES:
+        case CELL_JSON:
+        case CELL_GEOMETRY:
+        case CELL_VECTOR:
+            if (!bytes_eq(cell_bytes(x), cell_bytes(y)))
+                return false;
+            break;
+        default:
+            if (x->v.u != y->v.u)
+                return false;
+        }
+    }
+    return true;
+}
+
+bool
+core_publish(struct session *s, const struct core_row *row, struct err *e)
+{
+    struct outgoing o = {
+        .t = row->t,
+        .op = row->op,
+        .key = row->after != NULL ? row->after : row->before,
+        .before = row->before,
+        .after = row->after,
+        .source = row->source,
+    };
+    if (row->op != OP_UPDATE || same_key(row->t->table, row->before, row->after))
+        return put_record(s, &o, e);
+    /* A key change is delete + tombstone + create: the two keys may live in different
+     * partitions. */
+    struct outgoing gone = o, made = o;
+    gone.op = OP_DELETE;
+    gone.key = row->before;
+    gone.after = NULL;
+    made.op = OP_CREATE;
+    made.before = NULL;
+    return put_record(s, &gone, e) && put_record(s, &made, e);
+}
+
+bool
+core_publish_read(struct session *s, const struct core_row *row, struct window *w,
+                  struct err *e)
+{
+    struct outgoing o = {
+        .t = row->t,
+        .op = OP_READ,
+        .key = row->after,
+        .after = row->after,
+        .source = row->source,
+        .load = true,
+        .window = w,
+    };
+    return put_record(s, &o, e);
+}
+
+/* ---- callbacks of the decoder ---- */
+
+static bool
+on_txn_begin(void *ctx, const struct source_txn *txn, struct err *e)
+{
+    struct session *s = ctx;
+    const struct position *at = s->ops->decoder_position(s->decoder);
+    s->txn_commit_us = txn->commit_us;
+    s->in_txn = true;
+    return sequencer_begin(s->seq, txn->id, at->file, at->pos, e);
+}
+
+static bool
+on_txn_end(void *ctx, const struct source_txn *txn, struct err *e)
+{
+    struct session *s = ctx;
+    const struct position *at = s->ops->decoder_position(s->decoder);
+    struct sequencer_end end = {
+        .gtid = s->info->gtid ? txn->id : bytes_of("", 0),
+        .file = at->file,
+        .pos = at->pos,
+        .commit_us = txn->commit_us,
+    };
+    s->in_txn = false;
+    return sequencer_end(s->seq, &end, e);
+}
+
+static bool
+on_heartbeat(void *ctx, struct err *e)
+{
+    struct session *s = ctx;
+    const struct position *at = s->ops->decoder_position(s->decoder);
+    struct sequencer_end end = {
+        .gtid = bytes_of("", 0),
+        .file = at->file,
+        .pos = at->pos,
+        .commit_us = clock_wall_us(),
+    };
+    s->caught_up_us = end.commit_us;
+    return sequencer_skip(s->seq, &end, e);
+}
+
+static bool
+on_table(void *ctx, const struct source_name *name, struct source_known *out, struct err *e)
+{
+    struct session *s = ctx;
+    struct captured *t;
+    *out = (struct source_known){0};
+    if (!tables_take(s, name->database, name->table, &t, e))
+        return false;
+    out->wanted = t != NULL && !t->stopped;
+    if (t != NULL) {
+        out->table = t->table;
+        out->user = t;
+    }
+    return true;
+}
+
+static bool
+on_table_version(void *ctx, struct table *version, void **user, struct err *e)
+{
+    struct session *s = ctx;
+    struct captured *t;
+    *user = NULL;
+    if (!tables_take(s, bytes_str(version->database), bytes_str(version->name), &t, e))
+        return false;
+    if (t == NULL) {
+        table_unref(version);
+        return err_set(e, MR_INTERNAL, "a version of a table that is not selected");
+    }
+    *user = t;
+    return tables_version(s, t, version, e);
+}
+
+/* A row that cannot be written ends its table, not the stream. */
+static bool
+contain(struct session *s, struct captured *t, const struct err *why, struct err *e)
+{
+    if (why->class == ERR_TABLE)
+        return tables_stop(s, t, why, e);
+    *e = *why;
+    return false;
+}
+
+static bool
+on_rows(void *ctx, const struct source_rows *rows, struct err *e)
+{
+    struct session *s = ctx;
+    struct captured *t = rows->user;
+    uint16_t columns = rows->table->column_count;
+    struct change_source source = rows->source;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        if (t == NULL || t->stopped)
+            return true;
+        struct core_row row = {
+            .t = t,
+            .op = rows->op,
+            .before = rows->before == NULL ? NULL : rows->before + (size_t)i * columns,
+            .after = rows->after == NULL ? NULL : rows->after + (size_t)i * columns,
+            .source = &source,
+        };
+        struct err why;
+        if (!core_publish(s, &row, &why) && !contain(s, t, &why, e))
+            return false;
+        source.row++;
+    }
+    return true;
+}
+
+static bool
+on_truncate(void *ctx, const struct source_name *name, struct bytes sql, struct err *e)
+{
+    struct session *s = ctx;
+    struct captured *t = tables_find(s, name->database, name->table);
+    if (t == NULL || t->stopped || t->table == NULL)
+        return true;
+    loads_discard(s, t);
+    struct arena a;
+    arena_init(&a, 1024);
+    struct progress_record r = {
+        .event = EVENT_TRUNCATE,
+        .table = t->topic,
+        .version = t->table->version,
+        .sql = arena_strn(&a, sql),
+    };
+    bool published;
+    bool ok = core_event(s, &r, &published, e);
+    arena_free(&a);
+    return ok;
+}
+
+static bool
+ddl_on_table(struct session *s, const struct source_ddl *d, const struct source_name *name,
+             struct err *e)
+{
+    struct captured *t;
+    if (!tables_take(s, name->database, name->table, &t, e))
+        return false;
+    if (t == NULL || t->stopped)
+        return true;
+    log_info("source_ddl", F_STR("unit", unit_name(s->unit)), F_STR("table", t->topic),
+             F_I64("kind", d->kind));
+    if (d->kind == SOURCE_DDL_CREATE && t->table == NULL) {
+        t->born = true;
+        return true;
+    }
+    /* Dropped and made again, or rows changed without being logged: only a load is right. */
+    bool again = d->kind == SOURCE_DDL_CREATE || d->kind == SOURCE_DDL_RENAME || !d->rows_kept;
+    if (again && t->table != NULL && s->task->full)
+        return loads_begin(s, t, e);
+    return true;
+}
+
+static bool
+on_ddl(void *ctx, const struct source_ddl *d, struct err *e)
+{
+    struct session *s = ctx;
+    if (d->kind == SOURCE_DDL_DROP || d->kind == SOURCE_DDL_DROP_DATABASE)
+        return true;
+    for (size_t i = 0; i < d->name_count; i++)
+        if (d->names[i].table.n > 0 && !ddl_on_table(s, d, &d->names[i], e))
+            return false;
+    return true;
+}
+
+static bool
+on_table_error(void *ctx, const struct source_name *name, void *user, const struct err *why,
+               struct err *e)
+{
+    struct session *s = ctx;
+    struct captured *t = user;
+    if (t == NULL && !tables_take(s, name->database, name->table, &t, e))
+        return false;
+    return t == NULL || tables_stop(s, t, why, e);
+}
+
+void
+core_init(struct session *s)
+{
+    arena_init(&s->scratch, (size_t)256 << 10);
+    s->sink = (struct source_sink){
+        .ctx = s,
+        .arena = &s->scratch,
+        .txn_begin = on_txn_begin,
+        .table = on_table,
+        .table_version = on_table_version,
+        .rows = on_rows,
+        .truncate = on_truncate,
+        .ddl = on_ddl,
+        .txn_end = on_txn_end,
+        .heartbeat = on_heartbeat,
+        .table_error = on_table_error,
+    };
+}

@@ -1,0 +1,398 @@
+#include "capture/tables.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "capture/loads.h"
+
+struct tables {
+    struct map by_name;  /* "db\0name" -> captured */
+    struct map by_topic; /* topic -> captured */
+    struct captured *first, *last;
+};
+
+/* ---- the set ---- */
+
+bool
+tables_new(struct session *s, struct err *e)
+{
+    (void)e;
+    s->tables = mem_zalloc(sizeof(*s->tables));
+    return true;
+}
+
+void
+tables_free(struct session *s)
+{
+    if (s->tables == NULL)
+        return;
+    for (struct captured *t = s->tables->first; t != NULL;) {
+        struct captured *next = t->next;
+        row_encoder_free(t->encoder);
+        table_unref(t->table);
+        free(t->slots);
+        free(t->parts);
+        free(t->db);
+        free(t->name);
+        free(t);
+        t = next;
+    }
+    for (struct map_slot *m = NULL; (m = map_next(&s->tables->by_name, m)) != NULL;)
+        free((void *)(uintptr_t)m->key.p);
+    map_free(&s->tables->by_name);
+    map_free(&s->tables->by_topic);
+    free(s->tables);
+    s->tables = NULL;
+}
+
+struct captured *
+tables_first(const struct session *s)
+{
+    return s->tables->first;
+}
+
+static struct bytes
+name_key(struct bytes db, struct bytes name, struct buf *scratch)
+{
+    buf_reset(scratch);
+    buf_add_bytes(scratch, db);
+    buf_add_byte(scratch, 0);
+    buf_add_bytes(scratch, name);
+    return buf_bytes(scratch);
+}
+
+struct captured *
+tables_find(const struct session *s, struct bytes db, struct bytes name)
+{
+    struct buf b = {0};
+    struct map_slot *m = map_get(&s->tables->by_name, name_key(db, name, &b));
+    buf_free(&b);
+    return m == NULL ? NULL : m->v.ptr;
+}
+
+struct captured *
+tables_by_topic(const struct session *s, const char *topic)
+{
+    struct map_slot *m = map_get(&s->tables->by_topic, bytes_str(topic));
+    return m == NULL ? NULL : m->v.ptr;
+}
+
+static struct captured *
+add_table(struct session *s, const char *db, const char *name)
+{
+    struct tables *ts = s->tables;
+    struct captured *t = mem_zalloc(sizeof(*t));
+    t->db = mem_strdup(db);
+    t->name = mem_strdup(name);
+    topic_name(s->task->prefix, db, name, t->topic);
+    if (ts->last == NULL)
+        ts->first = t;
+    else
+        ts->last->next = t;
+    ts->last = t;
+    struct buf b = {0};
+    bool fresh;
+    struct map_slot *m =
+        map_put(&ts->by_name, name_key(bytes_str(db), bytes_str(name), &b), &fresh);
+    m->key.p = b.p; /* the map keeps the scratch buffer; tables_free frees it */
+    m->v.ptr = t;
+    m = map_put(&ts->by_topic, bytes_str(t->topic), &fresh);
+    m->v.ptr = t;
+    return t;
+}
+
+bool
+tables_take(struct session *s, struct bytes db, struct bytes name, struct captured **out,
+            struct err *e)
+{
+    (void)e;
+    *out = tables_find(s, db, name);
+    if (*out != NULL)
+        return true;
+    char *d = mem_strn(db), *n = mem_strn(name);
+    struct task_target target;
+    if (task_selects(s->task, d, n, &target))
+        *out = add_table(s, d, n);
+    free(d);
+    free(n);
+    return true;
+}
+
+/* ---- topics, schemas, encoder ---- */
+
+static struct codec_conf
+codec_of(const struct session *s, const struct captured *t)
+{
+    return (struct codec_conf){
+        .format = s->task->format,
+        .prefix = s->task->prefix,
+        .topic = t->topic,
+        .inc = s->task->inc,
+    };
+}
+
+static bool
+make_topic(struct session *s, struct captured *t, struct err *e)
+{
+    char retention[32], message[32];
+    snprintf(retention, sizeof(retention), "%lld",
+             (long long)config_int(s->config, "topic.retention.ms"));
+    snprintf(message, sizeof(message), "%lld",
+             (long long)config_int(s->config, "kafka.message.max.bytes"));
+    const struct kafka_property configs[] = {
+        {"cleanup.policy", "delete"},
+        {"retention.ms", retention},
+        {"max.message.bytes", message},
+    };
+    struct admin_topic at = {
+        .name = t->topic,
+        .partitions = t->partitions > 0 ? t->partitions : (int)s->task->partitions,
+        .configs = configs,
+        .configs_n = ARRAY_LEN(configs),
+    };
+    bool resumed = t->partitions > 0, created;
+    struct admin_topic_info info;
+    if (resumed) {
+        if (!admin_topic_describe(s->admin, t->topic, &info, e))
+            return false;
+        if (!info.exists)
+            return err_set(e, MR_KAFKA_TOPIC_GONE, "topic %s is gone", t->topic);
+    }
+    if (!admin_topic_create(s->admin, &at, &created, e) ||
+        !admin_topic_describe(s->admin, t->topic, &info, e))
+        return false;
+    if (info.compacted)
+        return err_set(e, MR_KAFKA_TOPIC_CHANGED, "topic %s is compacted", t->topic);
+    t->partitions = at.partitions;
+    int64_t own = config_int(s->config, "kafka.message.max.bytes");
+    t->limit = info.max_message_bytes > 0 && info.max_message_bytes < own
+                   ? info.max_message_bytes
+                   : own;
+    return true;
+}
+
+static void
+make_slots(struct session *s, struct captured *t)
+{
+    if (t->slots != NULL)
+        return;
+    t->slots = mem_array((size_t)t->partitions, sizeof(*t->slots));
+    t->parts = mem_array((size_t)t->partitions, sizeof(*t->parts));
+    for (int32_t i = 0; i < t->partitions; i++) {
+        t->slots[i] = publisher_slot(s->publisher, t->topic, i, t->limit);
+        t->parts[i] = sequencer_part(s->seq, t->topic, i);
+    }
+}
+
+static bool
+register_schema(struct session *s, struct captured *t, bool key, uint32_t *id, struct err *e)
+{
+    struct codec_conf conf = codec_of(s, t);
+    char subject[TOPIC_NAME_MAX + 16];
+    struct buf text = {0};
+    snprintf(subject, sizeof(subject), "%s-%s", t->topic, key ? "key" : "value");
+    bool ok = key ? codec_key_schema(t->table, &conf, &text, e)
+                  : codec_value_schema(t->table, &conf, &text, e);
+    ok = ok && registry_id(s->registry, subject, buf_bytes(&text), id, e);
+    buf_free(&text);
+    return ok;
+}
+
+/* Topic, ids and encoder of t->table. */
+static bool
+prepare(struct session *s, struct captured *t, bool ids_known, struct err *e)
+{
+    struct codec_conf conf = codec_of(s, t);
+    if (t->table->key_count == 0)
+        return err_set(e, MR_SOURCE_NO_KEY, "%s.%s", t->db, t->name);
+    if (!make_topic(s, t, e))
+        return false;
+    make_slots(s, t);
+    if (s->task->format == CODEC_AVRO && !ids_known &&
+        (!register_schema(s, t, true, &t->key_id, e) ||
+         !register_schema(s, t, false, &t->value_id, e)))
+        return false;
+    struct row_encoder *encoder;
+    if (!row_encoder_new(t->table, &conf, t->key_id, t->value_id, &encoder, e))
+        return false;
+    row_encoder_free(t->encoder);
+    t->encoder = encoder;
+    return true;
+}
+
+/* ---- version events ---- */
+
+bool
+tables_note(struct session *s, struct captured *t, struct err *e)
+{
+    struct json *j = table_to_json(t->table);
+    json_set(j, "key_id", json_u64(t->key_id));
+    json_set(j, "value_id", json_u64(t->value_id));
+    json_set(j, "partitions", json_u64((uint64_t)t->partitions));
+    json_set(j, "loaded", json_bool_new(t->loaded));
+    json_set(j, "stopped", t->stopped ? status_err_to_json(&t->error) : json_null_new());
+    struct progress_record r = {
+        .event = EVENT_VERSION,
+        .table = t->topic,
+        .version = t->table->version,
+        .schema = j,
+    };
+    bool published;
+    bool ok = core_event(s, &r, &published, e);
+    json_free(j);
+    return ok;
+}
+
+bool
+tables_stop(struct session *s, struct captured *t, const struct err *why, struct err *e)
+{
+    if (t->stopped)
+        return true;
+    t->stopped = true;
+    t->error = *why;
+    loads_drop(s, t);
+    log_error("table_stopped", F_STR("unit", unit_name(s->unit)), F_STR("table", t->topic),
+              F_ERR(why));
+    tables_report(s, t);
+    return t->table == NULL || t->partitions == 0 || tables_note(s, t, e);
+}
+
+static bool
+key_changed(const struct table *a, const struct table *b)
+{
+    if (a->key_count != b->key_count)
+        return true;
+    for (uint16_t i = 0; i < a->key_count; i++) {
+        const struct column *x = &a->columns[a->key[i]], *y = &b->columns[b->key[i]];
+        if (strcmp(x->name, y->name) != 0 || strcmp(x->source_type, y->source_type) != 0)
+            return true;
+    }
+    return false;
+}
+
+bool
+tables_version(struct session *s, struct captured *t, struct table *version, struct err *e)
+{
+    struct table *old = t->table;
+    bool reload = old != NULL && key_changed(old, version);
+    version->version = old == NULL ? 1 : old->version + 1;
+    t->table = version;
+    loads_discard(s, t);
+    struct err why;
+    bool first = old == NULL;
+    table_unref(old);
+    if (!prepare(s, t, false, &why)) {
+        if (why.class != ERR_TABLE) {
+            *e = why;
+            return err_wrap(e, "table %s.%s", t->db, t->name);
+        }
+        return tables_stop(s, t, &why, e);
+    }
+    log_info("table_version", F_STR("unit", unit_name(s->unit)), F_STR("topic", t->topic),
+             F_U64("version", version->version), F_U64("columns", version->column_count));
+    if (first)
+        t->loaded = t->born || !s->task->full;
+    if (!tables_note(s, t, e))
+        return false;
+    if ((first && !t->loaded) || (reload && s->task->full))
+        return loads_begin(s, t, e);
+    tables_report(s, t);
+    return true;
+}
+
+static bool
+resume_one(struct session *s, const struct progress_record *r, struct err *e)
+{
+    struct table *version;
+    if (!table_from_json(r->schema, &version, e))
+        return false;
+    struct captured *t;
+    if (!tables_take(s, bytes_str(version->database), bytes_str(version->name), &t, e))
+        return false;
+    if (t == NULL) { /* no longer selected */
+        table_unref(version);
+        return true;
+    }
+    version->version = r->version;
+    t->table = version;
+    t->key_id = (uint32_t)json_get_u64(r->schema, "key_id", 0);
+    t->value_id = (uint32_t)json_get_u64(r->schema, "value_id", 0);
+    t->partitions = (int)json_get_i64(r->schema, "partitions", 0);
+    t->loaded = json_get_bool(r->schema, "loaded", false);
+    struct json *stopped = json_get(r->schema, "stopped");
+    t->stopped = !json_is_null(stopped);
+    if (t->stopped)
+        status_err_from_json(stopped, &t->error);
+    tables_report(s, t);
+    return prepare(s, t, true, e);
+}
+
+bool
+tables_resume(struct session *s, struct err *e)
+{
+    struct bytes key, value;
+    for (size_t i = 0; progress_view_version(s->view, i, &key, &value); i++) {
+        struct arena a;
+        arena_init(&a, 4096);
+        struct progress_record r;
+        bool ok = progress_decode(key, value, &a, &r, e);
+        if (ok && r.inc == s->task->inc)
+            ok = resume_one(s, &r, e);
+        progress_record_free(&r);
+        arena_free(&a);
+        if (!ok)
+            return err_wrap(e, "table versions of the progress topic");
+    }
+    return true;
+}
+
+/* ---- discovery ---- */
+
+static bool
+discover_one(void *ctx, const struct source_name *name, struct err *e)
+{
+    struct session *s = ctx;
+    struct captured *t;
+    return tables_take(s, name->database, name->table, &t, e);
+}
+
+bool
+tables_discover(struct session *s, struct err *e)
+{
+    if (!s->ops->list_tables(s->source, discover_one, s, e))
+        return err_wrap(e, "listing the source's tables");
+    for (struct captured *t = s->tables->first; t != NULL; t = t->next) {
+        struct table *version = NULL;
+        if (t->table != NULL || t->stopped)
+            continue;
+        if (!s->ops->describe(s->source, t->db, t->name, &version, e)) {
+            struct err why = *e;
+            if (why.class != ERR_TABLE)
+                return err_wrap(e, "definition of %s.%s", t->db, t->name);
+            if (!tables_stop(s, t, &why, e))
+                return false;
+        } else if (version != NULL && !tables_version(s, t, version, e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+tables_report(struct session *s, const struct captured *t)
+{
+    struct status_table st = {
+        .db = t->db,
+        .table = t->name,
+        .state = t->stopped   ? STATUS_TABLE_STOPPED
+                 : !t->loaded ? STATUS_TABLE_LOADING
+                              : STATUS_TABLE_STREAMING,
+        .follows = !t->stopped,
+        .err = t->error,
+    };
+    loads_progress(s, t, &st.rows, &st.rows_total);
+    unit_report_table(s->unit, &st);
+}

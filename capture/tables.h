@@ -1,0 +1,70 @@
+/* Captured tables: what the unit knows of each selected table, and how its versions become
+ * durable.
+ *
+ * A version event carries table_to_json plus {key_id, value_id, partitions, loaded, stopped}:
+ * all that a restart of capture and that apply need. `loaded` is false until the table's first
+ * load ended (true at once when it needs none); `stopped` is null or the error that ended the
+ * table's capture: its rows are not published after it, and only a new load makes it complete
+ * again. Owner and thread: the session's core.
+ */
+#ifndef MILLRACE_CAPTURE_TABLES_H
+#define MILLRACE_CAPTURE_TABLES_H
+
+#include "capture/session.h"
+#include "schema/codec.h"
+#include "schema/topic.h"
+
+struct captured {
+    char *db;
+    char *name;
+    char topic[TOPIC_NAME_MAX + 1];
+    struct table *table;         /* newest version; NULL: its first rows were not seen yet */
+    struct row_encoder *encoder; /* NULL while stopped before its first version */
+    uint32_t key_id, value_id;
+    int partitions;
+    uint32_t *slots; /* publisher_slot per partition */
+    uint32_t *parts; /* sequencer_part per partition */
+    int64_t limit;   /* largest key + value */
+    bool born;       /* its CREATE was in the stream: complete without a load */
+    bool loaded;
+    bool stopped;
+    struct err error;
+    struct window_table *windows; /* NULL: no load runs */
+    struct captured *next;        /* in the order they were met */
+};
+
+MUST bool
+tables_new(struct session *s, struct err *e);
+void
+tables_free(struct session *s);
+struct captured *
+tables_first(const struct session *s);
+struct captured *
+tables_find(const struct session *s, struct bytes db, struct bytes name);
+struct captured *
+tables_by_topic(const struct session *s, const char *topic);
+/* The table, made when it is selected and new; NULL: not selected. */
+MUST bool
+tables_take(struct session *s, struct bytes db, struct bytes name, struct captured **out,
+            struct err *e);
+/* From the version events of the view: what an earlier session knew. */
+MUST bool
+tables_resume(struct session *s, struct err *e);
+/* Every selected table of the source that is not known yet. */
+MUST bool
+tables_discover(struct session *s, struct err *e);
+/* A new definition: topic, schemas, encoder, version event. Takes the reference. A table error
+ * stops the table only. */
+MUST bool
+tables_version(struct session *s, struct captured *t, struct table *version, struct err *e);
+/* Writes the version event again with the present flags. */
+MUST bool
+tables_note(struct session *s, struct captured *t, struct err *e);
+/* This table cannot go on: durable, logged, reported; the others go on. */
+MUST bool
+tables_stop(struct session *s, struct captured *t, const struct err *why, struct err *e);
+/* Status record of the table. */
+void
+tables_report(struct session *s, const struct captured *t);
+
+#endif
