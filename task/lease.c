@@ -41,10 +41,11 @@ struct claim {
 };
 
 struct lease_log {
-    char *half;
     char *beat_prefix; /* "worker/<half>/" */
     char *my_name;
     struct lease_id me;
+    uint64_t step_ms; /* what one own beat can add to the silence of others */
+    uint64_t dead_ms;
     uint64_t start_wall_ms;
     uint64_t own_beat_ms; /* when our last beat was read; 0: none yet */
     bool begun;
@@ -54,13 +55,14 @@ struct lease_log {
 };
 
 struct lease_log *
-lease_log_new(const char *half, const char *name, uint64_t instance, uint64_t now_wall_ms)
+lease_log_new(const struct lease_conf *c, uint64_t now_wall_ms)
 {
     struct lease_log *l = mem_zalloc(sizeof(*l));
-    l->half = mem_strdup(half);
-    l->beat_prefix = mem_printf("worker/%s/", half);
-    l->my_name = mem_strdup(name);
-    l->me = (struct lease_id){l->my_name, instance, 0};
+    l->beat_prefix = mem_printf("worker/%s/", c->half);
+    l->my_name = mem_strdup(c->name);
+    l->me = (struct lease_id){l->my_name, c->instance, 0};
+    l->step_ms = c->beat_ms * 3 / 2;
+    l->dead_ms = c->dead_ms;
     l->start_wall_ms = now_wall_ms;
     return l;
 }
@@ -90,7 +92,6 @@ lease_log_free(struct lease_log *l)
     }
     map_free(&l->peers);
     map_free(&l->claims);
-    free(l->half);
     free(l->beat_prefix);
     free(l->my_name);
     free(l);
@@ -128,8 +129,8 @@ static void
 own_beat(struct lease_log *l, uint64_t now_ms)
 {
     uint64_t step = l->own_beat_ms != 0 ? now_ms - l->own_beat_ms : 0;
-    if (step > LEASE_STEP_MS)
-        step = LEASE_STEP_MS;
+    if (step > l->step_ms)
+        step = l->step_ms;
     l->own_beat_ms = now_ms != 0 ? now_ms : 1;
     for (struct map_slot *s = NULL; (s = map_next(&l->peers, s)) != NULL;) {
         struct peer *p = s->v.ptr;
@@ -163,7 +164,7 @@ read_beat(struct lease_log *l, const struct json *v, uint64_t now_ms)
     p->silence_ms = 0;
     bool history = l->own_beat_ms == 0;
     if (history && p->ts_ms + LEASE_OLD_MS < l->start_wall_ms)
-        p->silence_ms = LEASE_DEAD_MS;
+        p->silence_ms = l->dead_ms;
 }
 
 static struct claim *
@@ -237,7 +238,7 @@ claim_is_alive(const struct lease_log *l, const struct claim *c)
 {
     const struct peer *p = find_peer(l, c->name);
     /* A newer instance of the name speaks for the claim too: it will claim at once. */
-    return p != NULL && !p->stopped && p->silence_ms < LEASE_DEAD_MS;
+    return p != NULL && !p->stopped && p->silence_ms < l->dead_ms;
 }
 
 void

@@ -1,13 +1,13 @@
 /* Leases: which of several workers runs a unit, in standalone mode.
  *
  * Two kinds of record in millrace.status (task/status.h):
- *   worker/<half>/<name>   {v, name, instance, term, ts_ms, stopped}: a worker's beat, every s
- *   <task>/lease/<unit>    {v, name, instance, term, ts_ms, released}: a claim of a unit
+ *   worker/<half>/<name>   {v, name, instance, term, ts_ms, stopped}: a worker's beat, every
+ * second <task>/lease/<unit>    {v, name, instance, term, ts_ms, released}: a claim of a unit
  * term = max(highest term read of that name + 1, Unix time in ms). The last claim in the log
  * is the owner. A claim is alive while its worker beats. Silence is measured in our own beats
- * as they come back from the log (at most 1.5 s each), so that an outage of Kafka ages nobody.
- * Who takes a unit wrongly all the same does no harm: the producer's fence and the target's
- * owner decide (docs/ARCHITECTURE.md); leases only keep twins from fighting.
+ * as they come back from the log (at most 1.5 beats each), so that an outage of Kafka ages
+ * nobody. Who takes a unit wrongly all the same does no harm: the producer's fence and the
+ * target's owner decide (docs/ARCHITECTURE.md); leases only keep twins from fighting.
  *
  * Durable: the claim record, before the unit runs. Death after it: the claim goes silent, and
  * the twin or the next instance of the name claims. struct lease_log is pure: it digests the
@@ -19,10 +19,7 @@
 #include "base/json.h"
 #include "base/map.h"
 
-#define LEASE_BEAT_MS 1000
-#define LEASE_DEAD_MS 5000
-#define LEASE_STEP_MS 1500  /* what one own beat can add to the silence of others */
-#define LEASE_OLD_MS  60000 /* a claim read at start whose last beat is older: dead at once */
+#define LEASE_OLD_MS 60000 /* a claim read at start whose last beat is older: dead at once */
 
 struct lease_id {
     const char *name;
@@ -49,8 +46,16 @@ lease_decide(const struct lease_id *me, const struct lease_claim *c);
 
 struct lease_log;
 
+struct lease_conf {
+    const char *half;
+    const char *name;
+    uint64_t instance;
+    uint64_t beat_ms; /* setting heartbeat.ms */
+    uint64_t dead_ms; /* setting heartbeat.dead.ms */
+};
+
 struct lease_log *
-lease_log_new(const char *half, const char *name, uint64_t instance, uint64_t now_wall_ms);
+lease_log_new(const struct lease_conf *c, uint64_t now_wall_ms);
 void
 lease_log_free(struct lease_log *l);
 /* One record of millrace.status, in log order; keys of other kinds are ignored. value NULL: a

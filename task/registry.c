@@ -3,8 +3,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/crypt.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/thread.h"
 #include "task/registry_private.h"
 #include "task/topics.h"
@@ -38,6 +40,20 @@ open_log(struct registry *r, struct err *e)
            log_reader_to_end(r->reader, read_record, r, e);
 }
 
+static bool
+open_external(struct registry *r, const char *url, struct err *e)
+{
+    struct buf password = {0};
+    bool ok = secret_resolve(config_text(r->config, "schema.registry.password"), &password, e);
+    if (ok && password.n > 0)
+        r->password = mem_strdup(buf_cstr(&password));
+    crypt_wipe(password.p, password.n);
+    buf_free(&password);
+    r->url = url;
+    r->http = http_client_new();
+    return ok;
+}
+
 bool
 registry_open(const struct config *c, struct registry **out, struct err *e)
 {
@@ -46,15 +62,12 @@ registry_open(const struct config *c, struct registry **out, struct err *e)
     r->config = c;
     thread_lock_init(&r->lock);
     schema_book_init(&r->book);
-    if (url[0] != '\0') {
-        r->url = url;
-        r->http = http_client_new();
-    } else if (!open_log(r, e)) {
-        registry_close(r);
-        return false;
+    if (url[0] != '\0' ? open_external(r, url, e) : open_log(r, e)) {
+        *out = r;
+        return true;
     }
-    *out = r;
-    return true;
+    registry_close(r);
+    return false;
 }
 
 void
@@ -65,6 +78,7 @@ registry_close(struct registry *r)
     producer_destroy(r->producer);
     log_reader_close(r->reader);
     http_client_free(r->http);
+    free(r->password);
     schema_book_free(&r->book);
     pthread_mutex_destroy(&r->lock);
     free(r);

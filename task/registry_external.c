@@ -19,13 +19,12 @@ call(struct registry *r, const char *method, const char *path, struct bytes body
         n--;
     buf_addf(&url, "%.*s%s", (int)n, r->url, path);
     const char *user = config_text(r->config, "schema.registry.user");
-    const char *password = config_text(r->config, "schema.registry.password");
     struct http_call c = {.method = method,
                           .url = buf_cstr(&url),
                           .headers = headers,
                           .body = body,
                           .user = user[0] != '\0' ? user : NULL,
-                          .password = password[0] != '\0' ? password : NULL,
+                          .password = r->password,
                           .unreachable = MR_REGISTRY_UNREACHABLE};
     bool ok = http_client_call(r->http, &c, reply, e);
     buf_free(&url);

@@ -15,6 +15,7 @@ struct registry {
     pthread_mutex_t lock;
     struct schema_book book;
     const char *url; /* NULL: built in */
+    char *password;  /* of the registry's user, resolved; NULL: none */
     struct http_client *http;
     struct log_reader *reader;
     struct producer *producer;

@@ -33,7 +33,8 @@ make(struct admin *a, const struct config *c, struct err *e)
 {
     for (size_t i = 0; i < ARRAY_LEN(topics); i++) {
         struct admin_topic t = topics[i];
-        t.replication = (int)config_int(c, "kafka.replication");
+        int replication = (int)config_int(c, "topic.replication");
+        t.replication = replication > 0 ? replication : 0;
         if (!admin_topic_create(a, &t, NULL, e))
             return err_wrap(e, "%s", t.name);
     }
