@@ -75,6 +75,10 @@ static const struct config_option options[] = {
         "connections of a source for the load; 0: hold the load"),
     SIZE("load.chunk.bytes", 64 * KIB, 256 * MIB, "1MiB", LIVE,
          "size a chunk of the load aims at"),
+    BOOL("tombstones", "on", TASK, "a null value follows each delete, for compacting readers"),
+    INT("progress.refresh.records", 1000, 1000000000, "200000", 0,
+        "records of the progress topic after which a capture claims again, so that starts stay "
+        "short"),
     INT("server.id.base", 1, 4294900000, "5400", TASK,
         "first of the server ids that readers use at a source"),
     SECS("net.write.timeout.s", 10, 86400, "600", TASK,

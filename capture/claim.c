@@ -206,12 +206,14 @@ claim_epoch(struct session *s, struct err *e)
 {
     struct progress_record r;
     sequencer_epoch_record(s->seq, &r);
-    progress_encode(&r, &s->epoch_key, &s->epoch_value);
-    if (!publisher_control(s->publisher, buf_bytes(&s->epoch_key), buf_bytes(&s->epoch_value),
-                           e))
-        return err_wrap(e, "epoch record");
+    struct buf key = {0}, value = {0};
+    progress_encode(&r, &key, &value);
+    bool ok = publisher_control(s->publisher, buf_bytes(&key), buf_bytes(&value), e);
     FAULT("claim.after_epoch");
-    return true;
+    buf_free(&key);
+    buf_free(&value);
+    s->refresh = true;
+    return ok || err_wrap(e, "epoch record");
 }
 
 bool
@@ -227,12 +229,11 @@ claim_watch(struct session *s, struct err *e)
 }
 
 bool
-claim_refresh_due(const struct session *s)
+claim_is_old(const struct session *s)
 {
     int64_t anchor = progress_view_anchor(s->view);
-    int64_t at = log_reader_position(s->log);
-    int64_t limit = config_int(s->config, "progress.refresh.records");
-    return anchor >= 0 && at - anchor > limit && at - (int64_t)s->refreshed_at > limit / 2;
+    return anchor >= 0 && log_reader_position(s->log) - anchor >
+                              config_int(s->config, "progress.refresh.records");
 }
 
 void
@@ -246,6 +247,4 @@ claim_release(struct session *s)
     progress_view_free(s->view);
     s->view = NULL;
     progress_truth_free(&s->truth);
-    buf_free(&s->epoch_key);
-    buf_free(&s->epoch_value);
 }

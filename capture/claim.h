@@ -29,10 +29,10 @@ claim_epoch(struct session *s, struct err *e);
  * anchor. Cheap. */
 MUST bool
 claim_watch(struct session *s, struct err *e);
-/* The anchor is far behind the end: the live records are to be written again (tables_refresh).
- */
+/* The anchor is far behind the end: time to save and claim again, so that the next start stays
+ * short. */
 bool
-claim_refresh_due(const struct session *s);
+claim_is_old(const struct session *s);
 void
 claim_release(struct session *s);
 

@@ -86,11 +86,15 @@ cut_add_record(struct session *s, const struct progress_record *r)
 static void
 cut_add_refresh(struct session *s)
 {
-    struct bytes key, value;
-    s->refreshed_at = (uint64_t)log_reader_position(s->log);
-    cut_add(open_cut(s), buf_bytes(&s->epoch_key), buf_bytes(&s->epoch_value));
-    for (size_t i = 0; progress_view_version(s->view, i, &key, &value); i++)
-        cut_add(s->cut, key, value);
+    struct buf key = {0}, value = {0};
+    s->refresh = false;
+    for (size_t i = 0; progress_view_live(s->view, i, &key, &value); i++) {
+        cut_add(open_cut(s), buf_bytes(&key), buf_bytes(&value));
+        buf_reset(&key);
+        buf_reset(&value);
+    }
+    buf_free(&key);
+    buf_free(&value);
 }
 
 bool
@@ -103,7 +107,7 @@ core_close(struct session *s, struct err *e)
     sequencer_state(s->seq, &st);
     while (sequencer_load_record(s->seq, &r))
         cut_add_record(s, &r);
-    if (claim_refresh_due(s))
+    if (s->refresh)
         cut_add_refresh(s);
     seal_block(s);
     sequencer_close(s->seq, clock_mono_us(), &r);

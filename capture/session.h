@@ -61,7 +61,7 @@ struct session {
     struct progress_truth truth;
     uint64_t epoch;
     uint64_t claim_random;
-    struct buf epoch_key, epoch_value; /* written again when the anchor is moved up */
+    bool refresh; /* the live records go into the next unit: the first of an epoch */
 
     struct ring *inbox;
     struct block_pool *pool;
@@ -82,7 +82,6 @@ struct session {
     bool in_txn;
     uint64_t
         caught_up_us; /* wall clock of the last moment the stream was at the source's end */
-    uint64_t refreshed_at; /* log position of the last refresh */
     uint64_t rows_total;
     uint64_t last_report_ms;
 

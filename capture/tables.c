@@ -333,20 +333,23 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
 bool
 tables_resume(struct session *s, struct err *e)
 {
-    struct bytes key, value;
-    for (size_t i = 0; progress_view_version(s->view, i, &key, &value); i++) {
+    struct buf key = {0}, value = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && progress_view_live(s->view, i, &key, &value); i++) {
         struct arena a;
         arena_init(&a, 4096);
         struct progress_record r;
-        bool ok = progress_decode(key, value, &a, &r, e);
-        if (ok && r.inc == s->task->inc)
+        ok = progress_decode(buf_bytes(&key), buf_bytes(&value), &a, &r, e);
+        if (ok && r.kind == PROGRESS_EVENT && r.event == EVENT_VERSION && r.inc == s->task->inc)
             ok = resume_one(s, &r, e);
         progress_record_free(&r);
         arena_free(&a);
-        if (!ok)
-            return err_wrap(e, "table versions of the progress topic");
+        buf_reset(&key);
+        buf_reset(&value);
     }
-    return true;
+    buf_free(&key);
+    buf_free(&value);
+    return ok || err_wrap(e, "table versions of the progress topic");
 }
 
 /* ---- discovery ---- */

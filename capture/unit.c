@@ -322,17 +322,17 @@ static bool
 session_run(struct session *s, struct err *e)
 {
     uint64_t watched_ms = 0;
-    while (!stop_asked(s->stop))
+    while (!stop_asked(s->stop) && !claim_is_old(s))
         if (!session_step(s, &watched_ms, e))
             return false;
     stop_threads(s);
     return session_save(s, e);
 }
 
-bool
-capture_run(void *ctx, struct unit *u, struct err *e)
+/* One claim. True: saved, because a stop was asked or the claim had grown old. */
+static bool
+run_session(struct unit *u, struct err *e)
 {
-    (void)ctx;
     struct session *s = mem_zalloc(sizeof(*s));
     s->unit = u;
     s->task = unit_task(u);
@@ -350,4 +350,15 @@ capture_run(void *ctx, struct unit *u, struct err *e)
     session_close(s);
     free(s);
     return ok;
+}
+
+bool
+capture_run(void *ctx, struct unit *u, struct err *e)
+{
+    (void)ctx;
+    do {
+        if (!run_session(u, e))
+            return false;
+    } while (!stop_asked(unit_stop(u)));
+    return true;
 }
