@@ -91,14 +91,23 @@ struct source_name {
     struct bytes table; /* empty: the whole database */
 };
 
+struct source_rename {
+    struct bytes from;
+    struct bytes to;
+};
+
 struct source_ddl {
     enum source_ddl_kind kind;
     struct bytes sql;      /* UTF-8 as logged */
     struct bytes database; /* default database of the statement */
     const struct source_name *names;
     size_t name_count;
-    bool rows_kept; /* false: rows may have changed without row events (partitions, conversions,
-                       import) */
+    const struct source_rename *columns; /* renamed columns of an ALTER */
+    size_t column_count;
+    bool rows_kept; /* false: rows may have changed without row events (partitions, import, drop
+                       + add of one column, computed defaults) */
+    bool converts;  /* columns were redefined: values may have been converted (see the versions)
+                     */
     uint64_t commit_us;
 };
 

@@ -1,0 +1,34 @@
+/* Classifies the text of QUERY events: a tokenizer, not a parser. It knows comments, version
+ * comments, quotes and the first words of statements; of ALTER TABLE also what renames or
+ * touches rows. What columns a table has comes from TABLE_MAP, never from here. Pure. Never
+ * fails: what it does not understand and speaks of tables is SOURCE_DDL_UNCLEAR.
+ */
+#ifndef MILLRACE_CAPTURE_MYSQL_DDL_H
+#define MILLRACE_CAPTURE_MYSQL_DDL_H
+
+#include "capture/source.h"
+
+enum ddl_class {
+    DDL_NOTHING, /* of no concern: GRANT, ANALYZE, CREATE VIEW, ... */
+    DDL_BEGIN,
+    DDL_COMMIT,
+    DDL_ROLLBACK,
+    DDL_SAVEPOINT,
+    DDL_ROLLBACK_TO,
+    DDL_XA_START,
+    DDL_XA_OTHER,
+    DDL_TRUNCATE, /* names[0] */
+    DDL_TABLE,    /* a change of definitions: out->ddl */
+    DDL_DML,      /* rows changed by a statement; names[0] when there is one plain target */
+};
+
+struct ddl {
+    enum ddl_class class;
+    struct source_ddl ddl;
+};
+
+/* Names and lists live in the arena or borrow from sql. */
+void
+ddl_classify(struct bytes sql, struct bytes database, struct arena *a, struct ddl *out);
+
+#endif
