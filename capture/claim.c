@@ -174,11 +174,11 @@ open_publisher(struct session *s, void (*done)(void *, struct publisher_cut *), 
         .progress_partition = (int32_t)s->number,
         .fast = s->task->delivery == TASK_FAST,
         .commit_timeout_ms = (int)config_int(s->config, "kafka.transaction.timeout.ms"),
+        .stop = s->stop,
         .done = done,
         .ctx = s,
     };
     producer_conf_load(&c.rows, s->config, s->kafka.client_id);
-    c.rows.stop = s->stop;
     return publisher_open(&c, &s->publisher, e);
 }
 

@@ -9,6 +9,7 @@
 
 #define RING_ITEMS       256
 #define INIT_TIMEOUT_MS  30000
+#define INIT_SLICE_MS    2000
 #define FLUSH_TIMEOUT_MS 30000
 #define TOPIC_TIMEOUT_MS 30000
 
@@ -59,6 +60,19 @@ on_delivered(void *ctx, void *owner, size_t n)
         block_return(b);
 }
 
+/* In slices, so that a stop is heard while the broker is away. */
+static bool
+init_transactions(struct publisher *p, struct err *e)
+{
+    for (int waited = 0; waited < INIT_TIMEOUT_MS; waited += INIT_SLICE_MS) {
+        if (producer_init_transactions(p->control, INIT_SLICE_MS, e))
+            return true;
+        if (e->class != ERR_RETRY || (p->conf.stop != NULL && stop_asked(p->conf.stop)))
+            return false;
+    }
+    return false;
+}
+
 static bool
 open_producers(struct publisher *p, struct err *e)
 {
@@ -68,7 +82,7 @@ open_producers(struct publisher *p, struct err *e)
     c.transactional_id = p->transactional_id;
     if (!producer_new(&c, &p->control, e))
         return false;
-    if (!producer_init_transactions(p->control, INIT_TIMEOUT_MS, e))
+    if (!init_transactions(p, e))
         return err_wrap(e, "claim of %s", p->transactional_id);
     p->rows = p->control;
     if (p->conf.fast) {
@@ -189,6 +203,14 @@ send_slot(struct publisher *p, struct block *b, struct slot *s, struct err *e)
     return producer_send_batch(p->rows, s->handle, s->partition, p->batch, n, e);
 }
 
+static uint64_t
+sent_count(const struct publisher *p)
+{
+    struct producer_stats st;
+    producer_stats(p->rows, &st);
+    return st.sent;
+}
+
 static bool
 send_block(struct publisher *p, struct block *b, struct err *e)
 {
@@ -200,17 +222,16 @@ send_block(struct publisher *p, struct block *b, struct err *e)
     uint32_t seen = group_by_slot(p, b);
     /* One more than its records: the block cannot come back while it is still being sent. */
     b->lent = b->count + 1;
-    uint32_t sent = 0;
+    uint64_t before = sent_count(p);
     bool ok = p->conf.fast || begin_once(p, e);
     for (uint32_t i = 0; i < seen; i++) {
         struct slot *s = p->seen[i];
         ok = ok && send_slot(p, b, s, e);
-        sent += ok ? s->n : 0;
         s->first = BLOCK_NONE;
     }
-    /* A failed send gives its owners back itself or never took them; destroying the producer
-     * gives back the rest. */
-    on_delivered(p, b, b->count - sent + 1);
+    /* What a failed send did not take is not lent; destroying the producer gives back the rest.
+     */
+    on_delivered(p, b, b->count - (uint32_t)(sent_count(p) - before) + 1);
     FAULT("publish.after_produce");
     return ok;
 }

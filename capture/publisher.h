@@ -52,6 +52,7 @@ struct publisher_conf {
     int32_t progress_partition;
     bool fast;
     int commit_timeout_ms;
+    const struct stop *stop; /* heard while opening only: a stop waits for the last cut */
     /* Called on the publisher's thread: a cut came to its end; or cut == NULL: the publisher
      * failed, see publisher_error. Must not block. */
     void (*done)(void *ctx, struct publisher_cut *cut);
