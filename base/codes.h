@@ -160,6 +160,10 @@ MR_CODE(4010, SELECT_EMPTY, ERR_TASK, "no table matches the selection", "nothing
         "correct --databases, --tables or --exclude")
 MR_CODE(4011, WAIT_TIMEOUT, ERR_TASK, "a worker did not answer in time",
         "the wish is recorded and will be carried out", "see that the workers run")
+MR_CODE(4012, NO_WORKER, ERR_RETRY, "no worker is on line for a half of the task",
+        "nothing lost; the task waits", "start millrace-capture and millrace-apply")
+MR_CODE(4013, NOT_YET, ERR_USAGE, "this version cannot do that yet", "nothing done",
+        "see --help for what it can")
 MR_CODE(5001, SCHEMA_DECODE, ERR_TABLE, "a value cannot be decoded by its schema",
         "this table stops before it, its position is kept; the others go on",
         "see the column; report it")

@@ -65,16 +65,16 @@ status_err_from_json(const struct json *j, struct err *out)
     snprintf(out->text, sizeof(out->text), "%s", json_get_str(j, "text", ""));
 }
 
-static struct json *
-hex_json(uint64_t v)
+struct json *
+status_hex(uint64_t v)
 {
     char text[17];
     snprintf(text, sizeof(text), "%016" PRIx64, v);
     return json_str(text);
 }
 
-static uint64_t
-hex_value(const struct json *j, const char *key)
+uint64_t
+status_hex_value(const struct json *j, const char *key)
 {
     return strtoull(json_get_str(j, key, "0"), NULL, 16);
 }
@@ -85,9 +85,9 @@ status_unit_to_json(const struct status_unit *s)
     struct json *j = json_object_new();
     json_set(j, "v", json_i64(STATUS_VERSION));
     json_set(j, "worker", json_str(s->worker));
-    json_set(j, "instance", hex_json(s->instance));
+    json_set(j, "instance", status_hex(s->instance));
     json_set(j, "generation", json_u64(s->generation));
-    json_set(j, "inc", hex_json(s->inc));
+    json_set(j, "inc", status_hex(s->inc));
     json_set(j, "state", json_str(status_state_text(s->state)));
     json_set(j, "phase", json_str(status_phase_text(s->phase)));
     json_set(j, "err", status_err_to_json(&s->err));
@@ -119,9 +119,9 @@ status_unit_from_json(const struct json *j, struct arena *a, struct status_unit 
         return false;
     *out = (struct status_unit){
         .worker = arena_strdup(a, json_get_str(j, "worker", "")),
-        .instance = hex_value(j, "instance"),
+        .instance = status_hex_value(j, "instance"),
         .generation = json_get_u64(j, "generation", 0),
-        .inc = hex_value(j, "inc"),
+        .inc = status_hex_value(j, "inc"),
         .state = (enum status_state)find_text(json_get_str(j, "state", ""), state_texts,
                                               (unsigned)ARRAY_LEN(state_texts)),
         .phase = (enum status_phase)find_text(json_get_str(j, "phase", ""), phase_texts,

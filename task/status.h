@@ -88,6 +88,12 @@ status_phase_text(enum status_phase p);
 const char *
 status_table_state_text(enum status_table_state s);
 
+/* 64 bits as 16 hex digits. A table's record has "inc" beside its own members, by the frame. */
+struct json *
+status_hex(uint64_t v);
+uint64_t
+status_hex_value(const struct json *j, const char *key);
+
 /* An error in a record: {code: "MR1001", text} or null. */
 struct json *
 status_err_to_json(const struct err *err);

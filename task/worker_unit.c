@@ -111,8 +111,9 @@ unit_report_table(struct unit *u, const struct status_table *t)
 {
     char *key = mem_printf("%s%s.%s", u->table_key, t->db, t->table);
     bool urgent = t->state == STATUS_TABLE_STOPPED || t->err.code != MR_OK;
-    reporter_keep(u->worker->reporter, key, status_table_to_json(t),
-                  urgent ? REPORT_URGENT : REPORT_LAZY, false);
+    struct json *j = status_table_to_json(t);
+    json_set(j, "inc", status_hex(u->running->inc));
+    reporter_keep(u->worker->reporter, key, j, urgent ? REPORT_URGENT : REPORT_LAZY, false);
     free(key);
 }
 

@@ -1,0 +1,48 @@
+/* Discovery: what a source of the MySQL family holds and whether it can be captured, for
+ * `task create`. All by plain SQL with the rights a task needs anyway.
+ *
+ * Errors: MR_SOURCE_* (unreachable, login, grant, binlog off, not ROW, row image, row
+ * metadata), MR_SELECT_EMPTY. Owner and thread: one.
+ */
+#ifndef MILLRACE_TASK_DISCOVER_H
+#define MILLRACE_TASK_DISCOVER_H
+
+#include "db/mysql.h"
+#include "schema/position.h"
+#include "task/task.h"
+
+struct discover_table {
+    const char *db;
+    const char *table;
+    const char *to_db;
+    const char *to_table;
+    bool has_key;
+    uint64_t rows; /* the server's estimate */
+};
+
+struct discover {
+    struct arena mem;
+    const char *version;
+    const char *identity;          /* server uuid, or server id of MariaDB */
+    struct discover_table *tables; /* selected ones, by name */
+    size_t tables_len;
+    size_t excluded;          /* hidden by the pattern */
+    struct position position; /* now */
+};
+
+/* Zeroes out first; discover_free also after false. */
+MUST bool
+discover_source(struct mysql_conn *c, const struct task *t, struct discover *out,
+                struct err *e);
+void
+discover_free(struct discover *d);
+/* Server settings and rights only. */
+MUST bool
+discover_check_server(struct mysql_conn *c, struct err *e);
+/* Text that is the same for every address of one server. */
+MUST bool
+discover_identity(struct mysql_conn *c, struct arena *a, const char **out, struct err *e);
+MUST bool
+discover_position(struct mysql_conn *c, struct position *out, struct err *e);
+
+#endif
