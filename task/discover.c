@@ -1,6 +1,6 @@
 #include "task/discover.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -193,16 +193,22 @@ take_table(const struct task *t, struct discover *out, const struct mysql_rows *
     d->has_key = strcmp(cell(a, r, row, 3), "1") == 0;
 }
 
+static bool
+is_object(const struct task_object *o, const struct bytes *row)
+{
+    return bytes_eq(row[0], bytes_str(o->db)) &&
+           (o->table == NULL || bytes_eq(row[1], bytes_str(o->table)));
+}
+
 /* Each object that was named must be there. */
 static bool
-check_named(const struct task *t, const struct mysql_rows *r, struct arena *a, struct err *e)
+check_named(const struct task *t, const struct mysql_rows *r, struct err *e)
 {
     for (size_t i = 0; i < t->objects_len; i++) {
         const struct task_object *o = &t->objects[i];
         bool found = false;
         for (size_t row = 0; row < r->rows && !found; row++)
-            found = strcmp(cell(a, r, row, 0), o->db) == 0 &&
-                    (o->table == NULL || strcmp(cell(a, r, row, 1), o->table) == 0);
+            found = is_object(o, &r->cells[row * r->columns]);
         if (!found)
             return err_set(e, MR_SELECT_EMPTY,
                            "'%s%s%s' is not at the source, or the account has no right on it",
@@ -234,7 +240,7 @@ list_tables(struct mysql_conn *c, const struct task *t, struct discover *out, st
     struct mysql_rows r;
     if (!mysql_conn_select(c, bytes_str(tables_sql), &out->mem, &r, e))
         return false;
-    if (!check_named(t, &r, &out->mem, e))
+    if (!check_named(t, &r, e))
         return false;
     out->tables = arena_alloc(&out->mem, (r.rows + 1) * sizeof(*out->tables));
     for (size_t row = 0; row < r.rows; row++)
