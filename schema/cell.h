@@ -1,7 +1,8 @@
-/* A cell: one typed value of a row, 16 bytes, as the source decoders make it and the codecs and sinks read it.
+/* A cell: one typed value of a row, 16 bytes, as the source decoders make it and the codecs and
+ * sinks read it.
  *
- * Ownership: pointers of a cell borrow from the packet or arena of its batch. A row is an array of cells, one per
- * column of its table version, in column order. Thread: moves with its batch.
+ * Ownership: pointers of a cell borrow from the packet or arena of its batch. A row is an array
+ * of cells, one per column of its table version, in column order. Thread: moves with its batch.
  */
 #ifndef MILLRACE_SCHEMA_CELL_H
 #define MILLRACE_SCHEMA_CELL_H
@@ -9,19 +10,21 @@
 #include "base/bytes.h"
 
 enum cell_kind {
-    CELL_ABSENT,    /* not in this image (row image not FULL, or unchanged) */
+    CELL_ABSENT, /* not in this image (row image not FULL, or unchanged) */
     CELL_NULL,
-    CELL_INT,       /* v.i */
-    CELL_UINT,      /* v.u */
-    CELL_FLOAT,     /* v.d holds the float's value */
-    CELL_DOUBLE,    /* v.d */
-    CELL_DECIMAL,   /* text "-123.4500", ASCII, exactly `scale` fraction digits, no leading zeros, no exponent */
-    CELL_TEXT,      /* valid UTF-8 */
+    CELL_INT,     /* v.i */
+    CELL_UINT,    /* v.u */
+    CELL_FLOAT,   /* v.d holds the float's value */
+    CELL_DOUBLE,  /* v.d */
+    CELL_DECIMAL, /* text "-123.4500", ASCII, exactly `scale` fraction digits, no leading zeros,
+                     no exponent */
+    CELL_TEXT,    /* valid UTF-8 */
     CELL_BYTES,
     CELL_DATE,      /* v.u = year << 9 | month << 5 | day; parts may be zero */
     CELL_TIME,      /* v.i = signed microseconds, |v| < 839 h */
     CELL_DATETIME,  /* v.u packed by temporal_pack; parts may be zero; no zone */
-    CELL_TIMESTAMP, /* v.i = microseconds since 1970-01-01 UTC; CELL_DATETIME 0 stands for '0000-00-00 00:00:00' */
+    CELL_TIMESTAMP, /* v.i = microseconds since 1970-01-01 UTC; CELL_DATETIME 0 stands for
+                       '0000-00-00 00:00:00' */
     CELL_YEAR,      /* v.u = 0 or 1901..2155 */
     CELL_BIT,       /* v.u, right aligned */
     CELL_ENUM,      /* v.u = index, 1-based; 0 = '' (invalid value) */
