@@ -312,9 +312,13 @@ next_cells(struct session *s, struct range *r, struct loader_order *o, struct er
     struct row_decoder *d;
     if (!row_decoder_new(t->table, &conf, &d, e))
         return false;
-    struct cell *key = arena_zalloc(&o->arena, t->table->key_count * sizeof(*key));
+    const struct table *table = t->table;
+    struct cell *row = arena_zalloc(&o->arena, table->column_count * sizeof(*row));
+    struct cell *key = arena_zalloc(&o->arena, table->key_count * sizeof(*key));
     struct bytes payload = arena_copy(&o->arena, r->state.next);
-    bool ok = row_decode_key(d, payload, &o->arena, key, e);
+    bool ok = row_decode_key(d, payload, &o->arena, row, e);
+    for (uint16_t i = 0; ok && i < table->key_count; i++)
+        key[i] = row[table->key[i]];
     row_decoder_free(d);
     o->after = key;
     return ok;
