@@ -1,0 +1,16 @@
+/* task create in steps: the record from the flags, what the servers say, the report. */
+#ifndef MILLRACE_CLI_CREATE_H
+#define MILLRACE_CLI_CREATE_H
+
+#include "cli/command.h"
+#include "task/discover.h"
+#include "task/task.h"
+
+/* The record from the flags alone: no server is asked. Seals literal passwords. MR_USAGE. */
+MUST bool
+create_build(const struct command *c, struct task **out, struct err *e);
+/* Asks source and target; found: discover_free by the caller, also after false. */
+MUST bool
+create_check(const struct command *c, struct task *t, struct discover *found, struct err *e);
+
+#endif
