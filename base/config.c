@@ -202,7 +202,7 @@ config_free(struct config *c)
 static bool
 is_choice(const char *choices, const char *text)
 {
-    size_t n = strlen(text);
+    size_t n = strchr(text, '|') ? 0 : strlen(text);
     for (const char *at = choices; n && (at = strstr(at, text)) != NULL; at++) {
         if ((at == choices || at[-1] == '|') && (at[n] == '|' || !at[n]))
             return true;
@@ -292,6 +292,10 @@ set_kafka(struct config *c, const char *property, const char *text, enum config_
 {
     if (!config_kafka_check(property, e))
         return false;
+    if (from == CONFIG_FROM_TASK)
+        return err_set(e, MR_CONFIG,
+                       CONFIG_KAFKA_PREFIX "%s belongs to the worker: a task cannot set it",
+                       property);
     struct kafka_property *p = NULL;
     for (size_t i = 0; i < c->kafka_len; i++) {
         if (strcmp(c->kafka[i].name, property) == 0)

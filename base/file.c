@@ -136,25 +136,30 @@ file_make(const char *path, struct bytes content, unsigned mode, bool *made, str
     return ok && file_sync_folder(path, e);
 }
 
+static bool
+file_make_one_folder(const char *path, struct err *e)
+{
+    struct stat st;
+    if (mkdir(path, 0700) == 0)
+        return true;
+    int why = errno;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return true;
+    errno = why;
+    return file_failed("make folder", path, e);
+}
+
 bool
 file_make_folder(const char *path, struct err *e)
 {
     char *name = mem_strdup(path);
     bool ok = true;
-    for (char *at = name + 1; ok && at[-1]; at++) {
-        if (*at && *at != '/')
-            continue;
-        char kept = *at;
-        *at = '\0';
-        ok = mkdir(name, 0700) == 0 || errno == EEXIST || errno == EISDIR;
-        if (!ok)
-            file_failed("make folder", name, e);
-        *at = kept;
-        if (!kept)
-            break;
+    for (char *slash = name; ok && (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
+        *slash = '\0';
+        ok = file_make_one_folder(name, e);
     }
     free(name);
-    return ok;
+    return ok && file_make_one_folder(path, e);
 }
 
 bool
