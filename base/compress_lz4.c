@@ -23,7 +23,7 @@ static bool
 lz4_run(LZ4F_dctx *d, struct bytes in, size_t size_max, struct buf *out, struct err *e)
 {
     size_t left = size_max;
-    size_t hint = in.n ? 1 : 0; /* 0: a frame is complete */
+    size_t hint = 1; /* 0: a frame is complete */
     bool full = false;
     while (in.n || full) {
         size_t room = left < LZ4_STEP ? left + 1 : LZ4_STEP;

@@ -28,8 +28,8 @@ zstd_run(ZSTD_DCtx *d, struct bytes in, size_t size_max, struct buf *out, struct
 {
     ZSTD_inBuffer src = {in.p, in.n, 0};
     size_t left = size_max;
-    size_t hint = in.n ? 1 : 0; /* 0: a frame is complete */
-    bool full = false;          /* the last step may hold output back */
+    size_t hint = 1;   /* 0: a frame is complete */
+    bool full = false; /* the last step may hold output back */
     while (src.pos < src.size || full) {
         size_t room = left < ZSTD_STEP ? left + 1 : ZSTD_STEP;
         ZSTD_outBuffer dst = {buf_reserve(out, room), room, 0};

@@ -47,25 +47,42 @@ http_client_free(struct http_client *c)
     free(c);
 }
 
-/* Called by libcurl with a part of the body; anything but `n` ends the transfer. */
+/* An answer on its way in. */
+struct incoming {
+    struct http_reply *reply;
+    size_t body_max;
+    size_t above; /* the limit that was passed; 0: none */
+};
+
+/* Adds n bytes to a part of at most max; what libcurl wants to hear: n, or 0 to end the
+ * transfer. */
 static size_t
-take_body(char *p, size_t size, size_t count, void *reply)
+take(struct incoming *in, struct buf *part, size_t max, const char *p, size_t n)
 {
-    struct http_reply *r = reply;
-    buf_add(&r->body, p, size * count);
-    return r->body.failed ? 0 : size * count;
+    if (n > max - part->n) {
+        in->above = max;
+        return 0;
+    }
+    buf_add(part, p, n);
+    return part->failed ? 0 : n;
+}
+
+static size_t
+take_body(char *p, size_t size, size_t count, void *ctx)
+{
+    struct incoming *in = ctx;
+    return take(in, &in->reply->body, in->body_max, p, size * count);
 }
 
 /* A status line begins the headers of another answer (100 Continue, then the real one). */
 static size_t
-take_header(char *p, size_t size, size_t count, void *reply)
+take_header(char *p, size_t size, size_t count, void *ctx)
 {
-    struct http_reply *r = reply;
+    struct incoming *in = ctx;
     size_t n = size * count;
     if (n >= 5 && memcmp(p, "HTTP/", 5) == 0)
-        buf_reset(&r->headers);
-    buf_add(&r->headers, p, n);
-    return r->headers.failed ? 0 : n;
+        buf_reset(&in->reply->headers);
+    return take(in, &in->reply->headers, HTTP_HEADERS_MAX, p, n);
 }
 
 /* The address without user, password and query, for errors. */
@@ -157,46 +174,53 @@ was_maybe_sent(CURL *curl, CURLcode rc)
 
 static bool
 call_failed(struct http_client *c, const struct http_call *call, CURLcode rc,
-            struct http_reply *reply, struct err *e)
+            const struct incoming *in, struct err *e)
 {
     char url[512];
     shown_url(call->url, url, sizeof(url));
     enum err_code code = call->unreachable ? call->unreachable : MR_IO;
     const char *method = call->method ? call->method : "GET";
-    reply->status = 0;
-    reply->maybe_sent = was_maybe_sent(c->curl, rc);
-    if (reply->body.failed || reply->headers.failed)
+    in->reply->maybe_sent = was_maybe_sent(c->curl, rc);
+    if (in->above)
         return err_set(e, code, "%s %s: the answer is larger than %zu bytes", method, url,
-                       reply->body.failed ? reply->body.max : HTTP_HEADERS_MAX);
+                       in->above);
     return err_set(e, code, "%s %s: %s", method, url, curl_easy_strerror(rc));
+}
+
+static CURLcode
+perform(CURL *curl, const struct http_call *call, struct incoming *in)
+{
+    struct curl_slist *headers = header_list(call);
+    curl_easy_reset(curl);
+    curl_easy_setopt(curl, CURLOPT_URL, call->url);
+    set_method(curl, call);
+    set_limits(curl, call);
+    set_login(curl, call);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, in);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, in);
+    CURLcode rc = curl_easy_perform(curl);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(headers);
+    return rc;
 }
 
 bool
 http_client_call(struct http_client *c, const struct http_call *call, struct http_reply *reply,
                  struct err *e)
 {
+    struct incoming in = {.reply = reply,
+                          .body_max = call->reply_max ? call->reply_max : HTTP_REPLY_MAX};
     long status = 0;
     buf_reset(&reply->body);
     buf_reset(&reply->headers);
-    reply->body.max = call->reply_max ? call->reply_max : HTTP_REPLY_MAX;
-    reply->headers.max = HTTP_HEADERS_MAX;
     reply->status = 0;
     reply->maybe_sent = false;
-    curl_easy_reset(c->curl);
-    curl_easy_setopt(c->curl, CURLOPT_URL, call->url);
-    set_method(c->curl, call);
-    set_limits(c->curl, call);
-    set_login(c->curl, call);
-    struct curl_slist *headers = header_list(call);
-    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, reply);
-    curl_easy_setopt(c->curl, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(c->curl, CURLOPT_HEADERDATA, reply);
-    CURLcode rc = curl_easy_perform(c->curl);
-    curl_slist_free_all(headers);
+    CURLcode rc = perform(c->curl, call, &in);
     if (rc != CURLE_OK)
-        return call_failed(c, call, rc, reply, e);
+        return call_failed(c, call, rc, &in, e);
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
     reply->status = (int)status;
     reply->maybe_sent = true;
