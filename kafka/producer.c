@@ -80,8 +80,9 @@ producer_conf_load(struct producer_conf *conf, const struct config *c, const cha
     kafka_settings_load(c, client_id, &conf->kafka);
     conf->compression = config_text(c, "kafka.compression");
     conf->message_max_bytes = config_int(c, "kafka.message.max.bytes");
-    conf->linger_ms = (int)config_int(c, "kafka.linger");
-    conf->unknown_ms = (int)config_int(c, "kafka.unknown.after");
+    conf->linger_ms = (int)config_int(c, "kafka.linger.ms");
+    conf->transaction_timeout_ms = (int)config_int(c, "kafka.transaction.timeout.ms");
+    conf->unknown_ms = (int)config_int(c, "kafka.unknown.ms");
 }
 
 /* Callbacks */
