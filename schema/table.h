@@ -57,8 +57,7 @@ struct column {
     bool nullable;
     bool generated; /* its value is computed: captured, not written at the target */
     bool invisible;
-    uint32_t
-        length; /* characters (text) or bytes (binary); bits of BIT; display width not kept */
+    uint32_t length;         /* characters, bytes, bits of BIT, floats of VECTOR */
     uint8_t precision;       /* DECIMAL */
     uint8_t scale;           /* DECIMAL; fraction digits of TIME, DATETIME, TIMESTAMP */
     uint16_t key_at;         /* 1-based place in the row's key; 0 = not in it */
