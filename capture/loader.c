@@ -45,6 +45,7 @@ void
 loader_chunk_free(struct loader_chunk *c)
 {
     order_free(c->order);
+    position_free(&c->low);
     position_free(&c->high);
     arena_free(&c->arena);
     free(c);
@@ -87,15 +88,13 @@ set_cursor(struct loader *l, const struct table *t, const struct cell *row, bool
 /* Track first: the chunk may be read only when every transaction streamed before the window was
  * opened is visible. */
 static bool
-wait_for_p0(struct loader *l, const struct position *p0, struct err *e)
+wait_for_p0(struct loader *l, struct loader_chunk *c, struct err *e)
 {
     for (;;) {
-        struct position low;
-        if (!l->ops->mark(l->connection, &low, e))
+        position_free(&c->low);
+        if (!l->ops->mark(l->connection, &c->low, e))
             return false;
-        bool covered = position_covers(&low, p0);
-        position_free(&low);
-        if (covered)
+        if (position_covers(&c->low, &c->order->p0))
             return true;
         if (stop_wait(&l->stop, MARK_WAIT_MS))
             return err_set(e, MR_SOURCE_LOST, "loader stopped");
@@ -114,7 +113,7 @@ read_chunk(struct loader *l, struct loader_chunk *c, struct err *e)
         .bytes_max = o->bytes_max,
         .arena = &c->arena,
     };
-    if (!wait_for_p0(l, &o->p0, e))
+    if (!wait_for_p0(l, c, e))
         return false;
     if (!l->at_end && !l->ops->chunk(l->connection, &r, &c->chunk, e))
         return false;
@@ -138,6 +137,7 @@ work(struct loader *l, struct loader_order *o)
     c->loader = l;
     c->order = o;
     arena_init(&c->arena, (size_t)64 << 10);
+    position_init(&c->low, POSITION_NONE);
     position_init(&c->high, POSITION_NONE);
     if (o->restart) {
         l->range = o->range;

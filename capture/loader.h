@@ -35,6 +35,7 @@ struct loader_chunk {
     struct arena arena;
     struct source_chunk chunk;
     struct source_estimate estimate;
+    struct position low;  /* mark before the read: it covers the order's p0 */
     struct position high; /* mark after the read */
     bool ok;
     struct err err;

@@ -446,7 +446,8 @@ loads_chunk(struct session *s, struct loader_chunk *c, struct err *e)
         struct err why = c->err;
         return chunk_failed(s, r, &why, e);
     }
-    if (window_read(r->pending[at].window, &c->high))
+    struct window *w = r->pending[at].window;
+    if (window_may_read(w, &c->low) && window_read(w, &c->high))
         r->end_seen = r->end_seen || c->chunk.last;
     clean(r);
     return true;
