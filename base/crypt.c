@@ -1,10 +1,11 @@
-/* AES-256-GCM over OpenSSL, and the key file. */
+/* AES-256-GCM and SHA-256 over OpenSSL, and the key file. */
 #include "base/crypt.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -138,7 +139,7 @@ crypt_gcm_seal(EVP_CIPHER_CTX *ctx, const struct crypt_key *key, const uint8_t *
     return EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->bytes, nonce) &&
            EVP_EncryptUpdate(ctx, NULL, &n, crypt_ptr(associated), crypt_len(associated)) &&
            EVP_EncryptUpdate(ctx, out, &n, crypt_ptr(plain), crypt_len(plain)) &&
-           EVP_EncryptFinal_ex(ctx, out + n, &last) && (size_t)(n + last) == plain.n &&
+           EVP_EncryptFinal_ex(ctx, out + n, &last) && n + last == crypt_len(plain) &&
            EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, CRYPT_TAG_LEN, out + plain.n);
 }
 
@@ -198,4 +199,19 @@ crypt_open(const struct crypt_key *key, const uint8_t nonce[CRYPT_NONCE_LEN],
     }
     out->n += len;
     return true;
+}
+
+void
+crypt_sha256(struct bytes b, uint8_t out[32])
+{
+    if (!EVP_Digest(crypt_ptr(b), b.n, out, NULL, EVP_sha256(), NULL))
+        mem_die("SHA-256 failed");
+}
+
+void
+crypt_hmac_sha256(struct bytes key, struct bytes b, uint8_t out[32])
+{
+    if (crypt_len(key) < 0 ||
+        !HMAC(EVP_sha256(), crypt_ptr(key), crypt_len(key), crypt_ptr(b), b.n, out, NULL))
+        mem_die("HMAC-SHA-256 failed");
 }

@@ -34,6 +34,11 @@ crypt_seal(const struct crypt_key *key, struct bytes plain, struct bytes associa
 MUST bool
 crypt_open(const struct crypt_key *key, const uint8_t nonce[CRYPT_NONCE_LEN],
            struct bytes sealed, struct bytes associated, struct buf *out, struct err *e);
+/* Behind hash_sha256 and hash_hmac_sha256, so that one module knows OpenSSL. */
+void
+crypt_sha256(struct bytes b, uint8_t out[32]);
+void
+crypt_hmac_sha256(struct bytes key, struct bytes b, uint8_t out[32]);
 /* Overwrites memory that held a secret. */
 void
 crypt_wipe(void *p, size_t n);

@@ -32,8 +32,8 @@ err_info(enum err_code code)
     return internal;
 }
 
-bool
-err_set(struct err *e, enum err_code code, const char *fmt, ...)
+void
+err_fill(struct err *e, enum err_code code, const char *fmt, ...)
 {
     char text[ERR_TEXT_MAX]; /* the arguments may point into e->text */
     va_list ap;
@@ -43,11 +43,10 @@ err_set(struct err *e, enum err_code code, const char *fmt, ...)
     e->class = err_info(code)->class;
     e->code = code;
     memcpy(e->text, text, sizeof(text));
-    return false;
 }
 
-bool
-err_wrap(struct err *e, const char *fmt, ...)
+void
+err_prefix(struct err *e, const char *fmt, ...)
 {
     char text[ERR_TEXT_MAX];
     va_list ap;
@@ -62,14 +61,6 @@ err_wrap(struct err *e, const char *fmt, ...)
         text[at + 2 + tail] = '\0';
     }
     memcpy(e->text, text, sizeof(text));
-    return false;
-}
-
-bool
-err_reclass(struct err *e, enum err_class class)
-{
-    e->class = class;
-    return false;
 }
 
 void

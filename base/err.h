@@ -56,15 +56,32 @@ struct err_info {
     const char *remedy;
 };
 
-bool
-err_set(struct err *e, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Prefixes "context: " to the text; keeps code and class. */
-bool
-err_wrap(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Same code, another class: e.g. a table error met where only the task can stop. Returns false.
- */
-bool
-err_reclass(struct err *e, enum err_class class);
+/* Each of the three is false, and the compiler can see it: so it knows that a caller which goes
+ * on after `true` has its results, and warns of no uninitialised value. */
+static inline bool
+err_false(void)
+{
+    return false;
+}
+
+/* err_set(e, code, format, ...) fills *e. */
+#define err_set(...) (err_fill(__VA_ARGS__), err_false())
+/* err_wrap(e, format, ...) prefixes "context: " to the text; keeps code and class. */
+#define err_wrap(...) (err_prefix(__VA_ARGS__), err_false())
+
+void
+err_fill(struct err *e, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void
+err_prefix(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Same code, another class: e.g. a table error met where only the task can stop. */
+static inline bool
+err_reclass(struct err *e, enum err_class class)
+{
+    e->class = class;
+    return false;
+}
+
 void
 err_clear(struct err *e);
 /* Never NULL: an unknown code gives MR_INTERNAL's facts. */

@@ -1,11 +1,11 @@
-/* Hashes, encodings of bytes, random ids. OpenSSL's digests and random bytes. */
+/* Hashes, encodings of bytes, random ids. */
 #include "base/hash.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/rand.h>
+#include <errno.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/crypt.h"
 #include "base/mem.h"
 
 uint32_t
@@ -76,17 +76,13 @@ hash_u64(struct bytes b)
 void
 hash_sha256(struct bytes b, uint8_t out[32])
 {
-    if (!EVP_Digest(b.n ? (const void *)b.p : "", b.n, out, NULL, EVP_sha256(), NULL))
-        mem_die("SHA-256 failed");
+    crypt_sha256(b, out);
 }
 
 void
 hash_hmac_sha256(struct bytes key, struct bytes b, uint8_t out[32])
 {
-    const uint8_t *k = key.n ? key.p : (const uint8_t *)"";
-    const uint8_t *p = b.n ? b.p : (const uint8_t *)"";
-    if (key.n > INT32_MAX || !HMAC(EVP_sha256(), k, (int)key.n, p, b.n, out, NULL))
-        mem_die("HMAC-SHA-256 failed");
+    crypt_hmac_sha256(key, b, out);
 }
 
 void
@@ -181,8 +177,16 @@ base64_decode(struct bytes text, struct buf *out)
 void
 random_bytes(void *p, size_t n)
 {
-    if (n > INT32_MAX || RAND_bytes(p, (int)n) != 1)
-        mem_die("the system gave no random bytes");
+    uint8_t *at = p;
+    while (n) {
+        ssize_t got = getrandom(at, n, 0);
+        if (got < 0 && errno != EINTR)
+            mem_die("the system gave no random bytes");
+        if (got > 0) {
+            at += got;
+            n -= (size_t)got;
+        }
+    }
 }
 
 uint64_t

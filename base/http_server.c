@@ -74,8 +74,8 @@ static bool
 open_listener(const char *text, int *out, struct err *e)
 {
     char host[256];
-    const char *port = NULL;
-    struct addrinfo *list = NULL;
+    const char *port;
+    struct addrinfo *list;
     if (!split_listen(text, host, sizeof(host), &port, e))
         return false;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
@@ -102,7 +102,7 @@ open_listener(const char *text, int *out, struct err *e)
 static uint16_t
 port_of(int fd)
 {
-    struct sockaddr_storage a;
+    struct sockaddr_storage a = {0};
     socklen_t n = sizeof(a);
     if (getsockname(fd, (struct sockaddr *)&a, &n))
         return 0;
