@@ -27,7 +27,7 @@ struct mysql_param {
     struct bytes bytes;
 };
 
-#define MYSQL_PARAMS_MAX 256
+#define MYSQL_PARAMS_MAX 320
 
 /* Protocol types (enum_field_types). */
 enum mysql_type {

@@ -6,16 +6,23 @@
 #define CHECKSUM_OFF   0
 #define CHECKSUM_CRC32 1
 
+static bool
+crc_matches(struct bytes event)
+{
+    if (event.n < BINLOG_HEADER + BINLOG_CHECKSUM)
+        return false;
+    struct bytes said = bytes_of(event.p + event.n - BINLOG_CHECKSUM, BINLOG_CHECKSUM);
+    struct reader r = reader_of(said);
+    return hash_crc32(0, bytes_of(event.p, event.n - BINLOG_CHECKSUM)) ==
+           (uint32_t)reader_le(&r, 4);
+}
+
 MUST static bool
 check_crc(struct bytes event, uint8_t type, struct err *e)
 {
-    struct bytes said = bytes_of(event.p + event.n - BINLOG_CHECKSUM, BINLOG_CHECKSUM);
-    struct reader r = reader_of(said);
-    uint32_t expected = (uint32_t)reader_le(&r, 4);
-    if (hash_crc32(0, bytes_of(event.p, event.n - BINLOG_CHECKSUM)) != expected)
-        return err_set(e, MR_SOURCE_CORRUPT, "checksum of an event of type %u does not match",
-                       type);
-    return true;
+    return crc_matches(event) ||
+           err_set(e, MR_SOURCE_CORRUPT, "checksum of an event of type %u does not match",
+                   type);
 }
 
 /* The format description ends with the algorithm and, always, 4 checksum bytes (MySQL 5.6.1,
@@ -29,6 +36,7 @@ learn_format(struct binlog_event *ev, struct binlog_format *f, struct err *e)
     if (algorithm != CHECKSUM_OFF && algorithm != CHECKSUM_CRC32)
         return err_set(e, MR_SOURCE_EVENT, "checksum algorithm %u is not known", algorithm);
     f->checksum = algorithm == CHECKSUM_CRC32;
+    f->known = true;
     ev->body.n -= BINLOG_CHECKSUM;
     return true;
 }
@@ -51,7 +59,7 @@ binlog_event_parse(struct bytes event, bool inner, struct binlog_format *f,
     if (out->type == BINLOG_FORMAT)
         return learn_format(out, f, e) &&
                (!f->checksum || !f->verify || check_crc(event, out->type, e));
-    if (inner || !f->checksum)
+    if (inner || (f->known && !f->checksum) || (!f->known && !crc_matches(event)))
         return true;
     if (out->body.n < BINLOG_CHECKSUM)
         return err_set(e, MR_SOURCE_CORRUPT,

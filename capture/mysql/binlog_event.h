@@ -79,6 +79,8 @@ struct binlog_event {
 
 /* How the events of the current file end. */
 struct binlog_format {
+    bool known; /* a format description was seen; before it, an event ends with a CRC32 if it
+                   matches */
     bool checksum;
     bool verify; /* compare each CRC32 */
 };

@@ -28,10 +28,12 @@ binlog_decimal_size(unsigned precision, unsigned scale)
            bytes_of_digits[scale % 9];
 }
 
+/* The columns the signedness bits count. YEAR is one of them, although nothing says so. */
 static bool
 is_number(uint8_t type)
 {
     switch (type) {
+    case LOG_YEAR:
     case LOG_TINY:
     case LOG_SHORT:
     case LOG_INT24:

@@ -23,8 +23,7 @@ binlog_decoder_new(const struct binlog_decoder_conf *conf, const struct position
     struct binlog_decoder *d = mem_zalloc(sizeof(*d));
     d->conf = *conf;
     d->sink = sink;
-    /* until the first format description: as announced by the handshake */
-    d->format = (struct binlog_format){.checksum = true, .verify = conf->verify_checksum};
+    d->format = (struct binlog_format){.verify = conf->verify_checksum};
     position_init(&d->position, from->kind);
     position_copy(&d->position, from);
     d->position.partial_count = 0;

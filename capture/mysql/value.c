@@ -142,23 +142,17 @@ put_hex(char *o, const uint8_t *p, size_t n)
     return o;
 }
 
-/* MariaDB stores the node first, then clock, high, middle and low time, but for versions 6 and
- * above (and not RFC 4122 variants), which it stores as they are [sql_type_uuid.h]. */
+/* The log has the bytes in the order of the text (the engine's order is another). */
 void
 value_uuid(const uint8_t p[16], char *out)
 {
-    static const uint8_t swapped[16] = {12, 13, 14, 15, 10, 11, 8, 9, 6, 7, 0, 1, 2, 3, 4, 5};
-    uint8_t u[16];
-    bool plain = (p[6] & 0xf0) >= 0x60 && (p[8] & 0x80);
-    for (unsigned i = 0; i < 16; i++)
-        u[i] = plain ? p[i] : p[swapped[i]];
-    char *o = put_hex(out, u, 4);
+    char *o = put_hex(out, p, 4);
     for (unsigned i = 4; i < 10; i += 2) {
         *o++ = '-';
-        o = put_hex(o, u + i, 2);
+        o = put_hex(o, p + i, 2);
     }
     *o++ = '-';
-    put_hex(o, u + 10, 6);
+    put_hex(o, p + 10, 6);
 }
 
 size_t

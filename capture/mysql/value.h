@@ -37,7 +37,7 @@ value_time_old(int32_t v, struct cell *out);
 bool
 value_json(struct bytes doc, struct buf *out);
 
-/* 16 bytes as MariaDB stores them -> text; out holds UUID_TEXT. */
+/* 16 bytes as MariaDB logs them -> text; out holds UUID_TEXT. */
 void
 value_uuid(const uint8_t p[16], char *out);
 /* Texts of INET6, INET4; out holds INET6_TEXT_MAX; returns the length. */

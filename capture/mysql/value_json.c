@@ -92,7 +92,7 @@ static size_t
 double_digits(double d, char digits[20], int *point)
 {
     char text[40];
-    int precision = 15;
+    int precision = d < DBL_MIN ? 1 : 15; /* below, fewer digits can be enough */
     do
         snprintf(text, sizeof(text), "%.*e", precision - 1, d);
     while (strtod(text, NULL) != d && ++precision <= 17);

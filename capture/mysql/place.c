@@ -1,0 +1,244 @@
+/* Where the log is: current positions, visibility-exact marks, and whether a kept position can
+ * still be served.
+ *
+ * Marks (measured, see docs/ARCHITECTURE.md): MySQL with GTIDs: @@gtid_executed. MySQL without:
+ * file and position, together with locking chunk reads. MariaDB:
+ * Binlog_snapshot_file/_position; @@gtid_binlog_pos runs ahead of what is visible.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/text.h"
+#include "capture/mysql/source_private.h"
+
+MUST static bool
+select_one(struct mysql_conn *c, struct arena *a, const char *sql, struct mysql_rows *rows,
+           struct err *e)
+{
+    if (!mysql_conn_select(c, bytes_str(sql), a, rows, e))
+        return false;
+    return rows->rows > 0 || err_set(e, MR_SOURCE_QUERY, "no rows from: %s", sql);
+}
+
+static const char *
+text(struct bytes cell)
+{
+    return cell.p ? (const char *)cell.p : "";
+}
+
+MUST static bool
+set_file(struct position *out, const char *file, const char *pos, struct err *e)
+{
+    snprintf(out->file, sizeof(out->file), "%s", file);
+    return text_u64(pos, &out->pos) ||
+           err_set(e, MR_SOURCE_QUERY, "a log position that is no number: %s", pos);
+}
+
+MUST static bool
+mysql_file(struct mysql_conn *c, struct arena *a, struct position *out, struct err *e)
+{
+    struct mysql_rows rows;
+    bool new_name = mysql_conn_server(c)->version >= 80200;
+    return select_one(c, a, new_name ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS", &rows,
+                      e) &&
+           set_file(out, text(rows.cells[0]), text(rows.cells[1]), e);
+}
+
+MUST static bool
+mysql_gtid(struct mysql_conn *c, struct arena *a, struct position *out, struct err *e)
+{
+    struct mysql_rows rows;
+    return select_one(c, a, "SELECT @@GLOBAL.gtid_executed", &rows, e) &&
+           gtid_set_parse(GTID_MYSQL, rows.cells[0], &out->gtid, e);
+}
+
+MUST static bool
+maria_gtid_at(struct mysql_conn *c, struct arena *a, const struct position *at,
+              struct gtid_set **out, struct err *e)
+{
+    struct mysql_rows rows;
+    if (!mysql_conn_selectf(c, a, &rows, e, "SELECT BINLOG_GTID_POS('%s', %" PRIu64 ")",
+                            at->file, at->pos))
+        return false;
+    if (rows.rows == 0 || !rows.cells[0].p)
+        return err_set(e, MR_SOURCE_PURGED, "%s:%" PRIu64 " is no place in the server's log",
+                       at->file, at->pos);
+    return gtid_set_parse(GTID_MARIADB, rows.cells[0], out, e);
+}
+
+MUST static bool
+maria_snapshot(struct mysql_conn *c, struct arena *a, struct position *out, struct err *e)
+{
+    struct mysql_rows rows;
+    const char *file = "", *pos = "";
+    if (!select_one(c, a, "SHOW GLOBAL STATUS LIKE 'Binlog\\_snapshot\\_%'", &rows, e))
+        return false;
+    for (size_t i = 0; i < rows.rows; i++) {
+        if (text_same(text(rows.cells[i * 2]), "Binlog_snapshot_file"))
+            file = text(rows.cells[i * 2 + 1]);
+        if (text_same(text(rows.cells[i * 2]), "Binlog_snapshot_position"))
+            pos = text(rows.cells[i * 2 + 1]);
+    }
+    return set_file(out, file, pos, e);
+}
+
+MUST static bool
+read_mark(const struct source *s, struct mysql_conn *c, struct arena *a, struct position *out,
+          struct err *e)
+{
+    if (s->info.flavor == FLAVOR_MARIADB)
+        return maria_snapshot(c, a, out, e);
+    return atomic_load(&s->use_gtid) ? mysql_gtid(c, a, out, e) : mysql_file(c, a, out, e);
+}
+
+bool
+place_mark(const struct source *s, struct mysql_conn *c, struct position *out, struct err *e)
+{
+    struct arena a;
+    arena_init(&a, 4096);
+    position_init(out, s->info.kind);
+    snprintf(out->server, sizeof(out->server), "%s", s->info.identity);
+    bool ok = read_mark(s, c, &a, out, e);
+    arena_free(&a);
+    if (!ok)
+        position_free(out);
+    return ok;
+}
+
+/* File and position are read before the GTID set: used alone, they may repeat but never skip.
+ */
+MUST static bool
+read_now(struct source *s, struct mysql_conn *c, struct arena *a, struct position *out,
+         struct err *e)
+{
+    if (s->info.flavor == FLAVOR_MARIADB)
+        return maria_snapshot(c, a, out, e) && maria_gtid_at(c, a, out, &out->gtid, e);
+    return mysql_file(c, a, out, e) && (!s->info.gtid || mysql_gtid(c, a, out, e));
+}
+
+bool
+place_now(struct source *s, struct position *out, struct err *e)
+{
+    struct mysql_conn *c;
+    struct arena a;
+    if (!server_control(s, &c, e))
+        return false;
+    arena_init(&a, 4096);
+    position_init(out, s->info.kind);
+    snprintf(out->server, sizeof(out->server), "%s", s->info.identity);
+    bool ok = read_now(s, c, &a, out, e);
+    arena_free(&a);
+    if (!ok) {
+        server_control_failed(s, e);
+        position_free(out);
+    }
+    return ok;
+}
+
+/* ---- can a position be served? ---- */
+
+struct log_file {
+    bool found;
+    uint64_t size;
+    const char *next; /* the file after it, NULL: it is the last */
+};
+
+MUST static bool
+find_file(struct mysql_conn *c, struct arena *a, const char *file, struct log_file *out,
+          struct err *e)
+{
+    struct mysql_rows rows;
+    if (!mysql_conn_select(c, BYTES_LIT("SHOW BINARY LOGS"), a, &rows, e))
+        return false;
+    for (size_t i = 0; i < rows.rows; i++) {
+        const struct bytes *row = &rows.cells[i * rows.columns];
+        if (strcmp(text(row[0]), file) != 0)
+            continue;
+        out->found = text_u64(text(row[1]), &out->size);
+        out->next = i + 1 < rows.rows ? text(row[rows.columns]) : NULL;
+    }
+    return true;
+}
+
+/* The dump command has 32 bits for a position; one above them can only be the end of an
+ * oversized file. */
+MUST static bool
+start_of_file(const struct log_file *f, struct position *start, struct err *e)
+{
+    if (start->pos <= UINT32_MAX)
+        return true;
+    if (start->pos < f->size || !f->next)
+        return err_set(e, MR_SOURCE_QUERY,
+                       "%s:%" PRIu64 " is above 4 GiB: waiting for the next file", start->file,
+                       start->pos);
+    return set_file(start, f->next, "4", e);
+}
+
+MUST static bool
+check_file(const struct source *s, struct mysql_conn *c, struct arena *a,
+           const struct position *from, struct position *start, struct err *e)
+{
+    struct log_file f = {0};
+    struct gtid_set *there = NULL;
+    if (!find_file(c, a, from->file, &f, e))
+        return false;
+    if (!f.found)
+        return err_set(e, MR_SOURCE_PURGED, "%s is gone from the source", from->file);
+    if (f.size < from->pos)
+        return err_set(e, MR_SOURCE_IDENTITY,
+                       "%s has %" PRIu64 " bytes, the kept position is %" PRIu64, from->file,
+                       f.size, from->pos);
+    if (s->info.flavor == FLAVOR_MARIADB && from->gtid) {
+        if (!maria_gtid_at(c, a, from, &there, e))
+            return false;
+        bool same = gtid_set_covers(there, from->gtid);
+        gtid_set_free(there);
+        if (!same)
+            return err_set(e, MR_SOURCE_IDENTITY,
+                           "%s:%" PRIu64 " holds other transactions than it did", from->file,
+                           from->pos);
+    }
+    return start_of_file(&f, start, e);
+}
+
+MUST static bool
+check_gtid(struct mysql_conn *c, struct arena *a, const struct position *from, struct err *e)
+{
+    struct buf set = {0};
+    struct mysql_rows rows;
+    gtid_set_text(from->gtid, &set);
+    bool ok = mysql_conn_execf(c, e, "SET @s = '%s'", buf_cstr(&set)) &&
+              select_one(c, a,
+                         "SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, @s), GTID_SUBSET(@s, "
+                         "@@GLOBAL.gtid_executed), "
+                         "LEFT(GTID_SUBTRACT(@@GLOBAL.gtid_purged, @s), 300)",
+                         &rows, e);
+    buf_free(&set);
+    if (!ok)
+        return false;
+    if (strcmp(text(rows.cells[0]), "1") != 0)
+        return err_set(e, MR_SOURCE_PURGED, "purged before they were read: %s",
+                       text(rows.cells[2]));
+    if (strcmp(text(rows.cells[1]), "1") != 0)
+        return err_set(e, MR_SOURCE_IDENTITY,
+                       "the server lacks transactions that were captured from it");
+    return true;
+}
+
+bool
+place_check(struct source *s, struct mysql_conn *c, const struct position *from,
+            struct position *start, struct err *e)
+{
+    bool maria = s->info.flavor == FLAVOR_MARIADB;
+    if (strcmp(from->server, s->info.identity) != 0)
+        return err_set(e, MR_SOURCE_IDENTITY, "%s is server %s, the kept position is of %s",
+                       s->conf.uri->host, s->info.identity, from->server);
+    struct arena a;
+    arena_init(&a, 4096);
+    position_copy(start, from);
+    bool gtid = !maria && s->info.gtid && from->gtid;
+    atomic_store(&s->use_gtid, gtid);
+    bool ok = gtid ? check_gtid(c, &a, from, e) : check_file(s, c, &a, from, start, e);
+    arena_free(&a);
+    return ok;
+}

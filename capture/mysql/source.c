@@ -1,0 +1,126 @@
+/* The MySQL family as a source: the table of functions, and the decoder's place in it. */
+#include "capture/source.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "capture/mysql/source_private.h"
+
+struct source_decoder {
+    struct binlog_decoder *binlog;
+};
+
+static const struct source_info *
+source_mysql_info(const struct source *s)
+{
+    return &s->info;
+}
+
+static bool
+source_mysql_describe(struct source *s, const char *database, const char *name,
+                      struct table **out, struct err *e)
+{
+    struct source_name n = {bytes_str(database), bytes_str(name)};
+    enum definition_kind kind;
+    return server_lookup(s, &n, &kind, out, e);
+}
+
+/* The decoder and the stream must take the same way: by GTID set or by file. MariaDB's
+ * transactions are named by file and position although they have GTIDs, because its marks are.
+ */
+static bool
+source_mysql_decoder_new(struct source *s, const struct position *from,
+                         struct source_sink *sink, struct source_decoder **out, struct err *e)
+{
+    bool maria = s->info.flavor == FLAVOR_MARIADB;
+    if (from->kind != s->info.kind)
+        return err_set(e, MR_SOURCE_IDENTITY, "the kept position is of another kind of server");
+    struct binlog_decoder_conf conf = {
+        .flavor = s->info.flavor,
+        .collations = &s->collations,
+        .verify_checksum = s->conf.verify_checksum,
+        .use_gtid = !maria && from->gtid && s->info.gtid,
+        .lookup = server_lookup,
+        .lookup_ctx = s,
+    };
+    if (!maria)
+        atomic_store(&s->use_gtid, conf.use_gtid);
+    struct source_decoder *d = mem_zalloc(sizeof(*d));
+    d->binlog = binlog_decoder_new(&conf, from, sink);
+    *out = d;
+    return true;
+}
+
+static void
+source_mysql_decoder_free(struct source_decoder *d)
+{
+    if (!d)
+        return;
+    binlog_decoder_free(d->binlog);
+    free(d);
+}
+
+static bool
+source_mysql_decode(struct source_decoder *d, struct bytes packet, struct err *e)
+{
+    return binlog_decoder_feed(d->binlog, packet, e);
+}
+
+static const struct position *
+source_mysql_position(const struct source_decoder *d)
+{
+    return binlog_decoder_position(d->binlog);
+}
+
+static void
+source_mysql_forget(struct source_decoder *d, const struct source_name *name)
+{
+    binlog_decoder_forget(d->binlog, name);
+}
+
+/* "file:pos" is where a transaction begins, a mark lies between transactions: it covers what
+ * begins before it. */
+static bool
+source_mysql_covers(const struct position *mark, struct bytes txn_id)
+{
+    char id[TXN_ID_MAX];
+    uint64_t pos;
+    if (txn_id.n >= sizeof(id))
+        return false;
+    memcpy(id, txn_id.p, txn_id.n);
+    id[txn_id.n] = 0;
+    if (mark->gtid && gtid_set_has(mark->gtid, txn_id))
+        return true;
+    char *colon = strrchr(id, ':');
+    if (!colon || !mark->file[0] || !text_u64(colon + 1, &pos))
+        return false;
+    *colon = 0;
+    return position_compare_file(id, pos, mark->file, mark->pos) < 0;
+}
+
+const struct source_ops source_mysql = {
+    .schemes = "mysql mariadb",
+    .open = server_open,
+    .close = server_close,
+    .info = source_mysql_info,
+    .position_now = place_now,
+    .list_tables = server_list_tables,
+    .describe = source_mysql_describe,
+    .stream_open = stream_open,
+    .stream_read = stream_read,
+    .stream_stop = stream_stop,
+    .stream_close = stream_close,
+    .decoder_new = source_mysql_decoder_new,
+    .decoder_free = source_mysql_decoder_free,
+    .decode = source_mysql_decode,
+    .decoder_position = source_mysql_position,
+    .decoder_forget = source_mysql_forget,
+    .loader_open = loader_open,
+    .loader_stop = loader_stop,
+    .loader_close = loader_close,
+    .mark = loader_mark,
+    .chunk = chunk_read,
+    .estimate = loader_estimate,
+    .mark_covers_txn = source_mysql_covers,
+};
