@@ -11,6 +11,27 @@
 #define ARENA_BLOCK_DEFAULT ((size_t)64 << 10)
 #define ARENA_ALIGN         ((size_t)16)
 
+/* Under AddressSanitizer only what was handed out may be touched, to the byte. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#endif
+
+#ifdef ARENA_ASAN
+void
+__asan_poison_memory_region(const volatile void *p, size_t n);
+void
+__asan_unpoison_memory_region(const volatile void *p, size_t n);
+#define ARENA_FORBID(p, n) __asan_poison_memory_region(p, n)
+#define ARENA_ALLOW(p, n)  __asan_unpoison_memory_region(p, n)
+#else
+#define ARENA_FORBID(p, n) ((void)0)
+#define ARENA_ALLOW(p, n)  ((void)0)
+#endif
+
 struct arena_block {
     struct arena_block *next;
     size_t size; /* of data */
@@ -49,6 +70,7 @@ arena_reset(struct arena *a)
         arena_free_chain(a->head->next);
         a->head->next = NULL;
         a->head->used = 0;
+        ARENA_FORBID(a->head->data, a->head->size);
     }
     a->used = 0;
 }
@@ -60,6 +82,7 @@ arena_block_new(size_t size)
     b->next = NULL;
     b->size = size;
     b->used = 0;
+    ARENA_FORBID(b->data, b->size);
     return b;
 }
 
@@ -92,6 +115,7 @@ arena_alloc(struct arena *a, size_t n)
     size_t size = n ? (n + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1) : ARENA_ALIGN;
     struct arena_block *b = arena_block_for(a, size);
     void *p = b->data + b->used;
+    ARENA_ALLOW(p, n);
     b->used += size;
     a->used += size;
     return p;

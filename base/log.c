@@ -27,6 +27,12 @@ log_set_level(enum log_level level)
 }
 
 bool
+log_enabled(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&log_level_now, memory_order_relaxed);
+}
+
+bool
 log_parse_level(const char *s, enum log_level *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
@@ -169,7 +175,7 @@ line_write(const struct line *l)
 void
 log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
-    if ((int)level < atomic_load_explicit(&log_level_now, memory_order_relaxed))
+    if (!log_enabled(level))
         return;
     int saved_errno = errno;
     struct line l;

@@ -32,6 +32,9 @@ struct log_field {
 
 void
 log_set_level(enum log_level level);
+/* For lines whose fields cost something to make. */
+bool
+log_enabled(enum log_level level);
 MUST bool
 log_parse_level(const char *s, enum log_level *out);
 void

@@ -35,7 +35,8 @@ struct map_slot *
 map_put(struct map *m, struct bytes key, bool *fresh);
 bool
 map_del(struct map *m, struct bytes key);
-/* Iterate: for (struct map_slot *s = NULL; (s = map_next(m, s)) != NULL;) */
+/* Iterate: for (struct map_slot *s = NULL; (s = map_next(m, s)) != NULL;). No map_put or
+ * map_del meanwhile. */
 struct map_slot *
 map_next(const struct map *m, const struct map_slot *after);
 

@@ -87,6 +87,8 @@ lines_below_the_level_are_not_written(void **state)
     assert_false(log_parse_level("Warn", &level));
     assert_false(log_parse_level("", &level));
     log_set_level(level);
+    assert_false(log_enabled(LOG_INFO));
+    assert_true(log_enabled(LOG_WARN));
     int fd = catch_begin();
     log_info("hidden");
     log_warn("shown");
