@@ -1,5 +1,6 @@
 #include "kafka/consumer.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 #include "base/thread.h"
 #include "kafka/client.h"
 
-#define RANGE_ASK_MS 3000 /* to tell purged from truncated */
+#define ASK_MS 3000 /* to tell purged from truncated, gone from idle */
 
 struct consumer_partition {
     struct consumer *c;
@@ -21,6 +22,7 @@ struct consumer_partition {
     int64_t position;
     bool broken; /* no more polls until a seek */
     struct err why;
+    unsigned suspicion; /* of consumer.suspicions: the last one looked into */
     void *ctx;
 };
 
@@ -31,6 +33,8 @@ struct consumer {
     pthread_mutex_t lock; /* of trouble */
     bool has_trouble;
     struct err trouble;
+    _Atomic unsigned
+        suspicions; /* how often the library said that some topic is gone or closed to us */
 };
 
 struct consumer_batch_private {
@@ -48,7 +52,8 @@ consumer_conf_default(struct consumer_conf *conf)
     *conf = (struct consumer_conf){
         .isolation = KAFKA_READ_COMMITTED,
         .queue_bytes = 512 << 10,
-        .fetch_bytes = 1 << 20,
+        /* Below the largest batch a fetch would bring one partition at a time. */
+        .fetch_bytes = (1 << 20) + (64 << 10),
         .message_max_bytes = (int64_t)40 << 20,
         .fetch_wait_ms = 100,
     };
@@ -70,6 +75,9 @@ on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     thread_lock(&c->lock);
     c->has_trouble = true;
     client_err(&c->trouble, (rd_kafka_resp_err_t)code, reason, "Kafka");
+    /* The library names no partition here: each one looks for itself. */
+    if (c->trouble.class == ERR_TASK)
+        atomic_fetch_add(&c->suspicions, 1);
     thread_unlock(&c->lock);
 }
 
@@ -92,13 +100,14 @@ set_reading(rd_kafka_conf_t *rc, const struct consumer_conf *conf, struct err *e
     bool committed = conf->isolation == KAFKA_READ_COMMITTED;
     /* The library's default of 1 s between a full queue and the next fetch would starve a small
      * queue. */
-    client_conf_try(rc, "fetch.queue.backoff.ms", "1");
+    client_conf_try(rc, "fetch.queue.backoff.ms", "5");
     return client_conf_set(rc, "isolation.level",
                            committed ? "read_committed" : "read_uncommitted", e) &&
            client_conf_set(rc, "enable.auto.commit", "false", e) &&
            client_conf_set(rc, "enable.auto.offset.store", "false", e) &&
            client_conf_set(rc, "auto.offset.reset", "error", e) &&
            client_conf_set(rc, "enable.partition.eof", "true", e) &&
+           client_conf_set(rc, "topic.metadata.propagation.max.ms", "10000", e) &&
            client_conf_set(rc, "fetch.error.backoff.ms", "100", e);
 }
 
@@ -313,7 +322,7 @@ name_range(struct consumer_partition *p, struct err *e)
     int64_t low = 0;
     int64_t high = 0;
     struct err asked;
-    if (!consumer_watermarks(p->c, p->topic, p->id, RANGE_ASK_MS, &low, &high, &asked)) {
+    if (!consumer_watermarks(p->c, p->topic, p->id, ASK_MS, &low, &high, &asked)) {
         *e = asked;
         return;
     }
@@ -371,6 +380,21 @@ sort_out(struct consumer_partition *p, struct consumer_batch *b, size_t n)
     }
 }
 
+/* Nothing came: is it that the topic is gone, or closed to us? */
+static void
+look_into(struct consumer_partition *p)
+{
+    rd_kafka_poll(p->c->rk, 0);
+    unsigned now = atomic_load(&p->c->suspicions);
+    int64_t low;
+    int64_t high;
+    if (p->suspicion == now)
+        return;
+    p->suspicion = now;
+    if (!consumer_watermarks(p->c, p->topic, p->id, ASK_MS, &low, &high, &p->why))
+        p->broken = p->why.class != ERR_RETRY;
+}
+
 static size_t
 take(struct consumer_partition *p, rd_kafka_message_t **raw, size_t max)
 {
@@ -392,7 +416,7 @@ consumer_poll(struct consumer_partition *p, struct consumer_batch *b, int timeou
                 n = 1 + take(p, v->raw + 1, v->max - 1);
         }
         if (n == 0)
-            rd_kafka_poll(p->c->rk, 0);
+            look_into(p);
         sort_out(p, b, n);
     }
     if (!p->broken || b->n > 0)

@@ -10,9 +10,10 @@
  * then (read_committed: the last stable offset).
  *
  * Errors of a poll: MR_KAFKA_PURGED (offset below the oldest), MR_KAFKA_LOST (offset above the
- * end: the log was truncated or re-created), MR_KAFKA_TOPIC_GONE, MR_KAFKA_AUTH, else ERR_RETRY
- * (a broker away is no error: nothing comes until it is back, see consumer_trouble). Records
- * before an error are handed out first.
+ * end: the log was truncated or re-created), MR_KAFKA_TOPIC_GONE (10 s after),
+ * MR_KAFKA_AUTH, else ERR_RETRY. Records before an error are handed out first; after it the
+ * partition stays in error until consumer_seek. A broker away is no error: nothing comes until
+ * it is back, see consumer_trouble.
  *
  * Memory per open partition: about queue_bytes + one fetch of fetch_bytes (at least the largest
  * message). A batch pins the whole fetch responses its messages came in, so clear it soon.
@@ -51,7 +52,9 @@ consumer_new(const struct consumer_conf *conf, struct consumer **out, struct err
 void
 consumer_free(struct consumer *c);
 
-/* offset: a number or KAFKA_OFFSET_*. Does not wait for the broker. */
+/* offset: a number or KAFKA_OFFSET_*. Does not wait for the broker. On a new connection a
+ * KAFKA_OFFSET_* costs half a second more than a number (the library's retry interval):
+ * consumer_offsets gives numbers. */
 MUST bool
 consumer_open(struct consumer *c, const char *topic, int32_t partition, int64_t offset,
               struct consumer_partition **out, struct err *e);
@@ -111,8 +114,8 @@ int
 consumer_fd(const struct consumer *c);
 void
 consumer_fd_clear(struct consumer *c);
-/* Serves the library's own events; call it now and then (each poll of a partition does). False
- * with the latest trouble (all brokers away, authentication) since the last call that told it.
+/* Serves the library's own events, as each poll that finds nothing does. False with the latest
+ * trouble (all brokers away, authentication) since the last call that told it.
  */
 MUST bool
 consumer_trouble(struct consumer *c, struct err *e);

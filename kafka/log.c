@@ -7,7 +7,7 @@
 #include "base/stop.h"
 
 #define LOG_BATCH      1000
-#define LOG_QUEUE      (1 << 20)
+#define LOG_QUEUE      (4 << 20)
 #define LOG_FETCH      (1 << 20)
 #define LOG_FETCH_WAIT 20 /* ms; how late an end without a record behind it is seen */
 #define SLICE_MS       100

@@ -7,7 +7,7 @@
  * are (markers, aborted records); an open transaction below it makes it wait, at most as long
  * as the broker lets the transaction live.
  *
- * Thread: one, the owner. Limit: queue_bytes of memory (1 MiB) + one fetch.
+ * Thread: one, the owner. Limit: 4 MiB + one fetch of memory.
  */
 #ifndef MILLRACE_KAFKA_LOG_H
 #define MILLRACE_KAFKA_LOG_H

@@ -69,7 +69,7 @@ producer_conf_default(struct producer_conf *conf)
         .linger_ms = 1,
         .queue_bytes = (int64_t)128 << 20,
         .queue_messages = 500000,
-        .compression = "none",
+        .compression = "lz4",
     };
 }
 
@@ -82,7 +82,7 @@ producer_conf_load(struct producer_conf *conf, const struct config *c, const cha
     conf->message_max_bytes = config_int(c, "kafka.message.max.bytes");
     conf->linger_ms = (int)config_int(c, "kafka.linger.ms");
     conf->transaction_timeout_ms = (int)config_int(c, "kafka.transaction.timeout.ms");
-    conf->unknown_ms = (int)config_int(c, "kafka.unknown.ms");
+    conf->unknown_ms = (int)config_int(c, "kafka.unknown.after.ms");
 }
 
 /* Callbacks */

@@ -1,16 +1,17 @@
 /* Drives kafka/ against a real broker: the benchmarks, and the scenarios that
  * tests/real/test_kafka_client.py checks with an independent client. Prints one `key=value ...`
- * line per result.
- *
- *   produce BOOTSTRAP TOPIC PARTS COUNT SIZE TXN CODEC   TXN messages a transaction, 0 =
- * idempotent only consume BOOTSTRAP TOPIC PARTS COUNT QUEUE_KB loop BOOTSTRAP TOPIC MS
- * COMMIT_MS RATE ID            consecutive numbers and the next one, exactly once endtxn
- * BOOTSTRAP TOPIC FIFO commit|abort             a late EndTxn, by way of the fault proxy fence
- * BOOTSTRAP TOPIC | large BOOTSTRAP TOPIC | refused BOOTSTRAP tail BOOTSTRAP TOPIC positions
- * behind markers, open and aborted transactions fill BOOTSTRAP TOPIC COUNT | back BOOTSTRAP
- * TOPIC    a large control partition, read from its end range BOOTSTRAP TOPIC offsets out of
- * range, a deleted topic admin BOOTSTRAP TOPIC follow BOOTSTRAP TOPIC COUNT latency of a
- * follower through its descriptor
+ * line per result. Arguments: VERB BOOTSTRAP TOPIC and
+ * - produce PARTS COUNT SIZE TXN CODEC: TXN messages a transaction, 0 = idempotent only
+ * - consume PARTS COUNT QUEUE_KB
+ * - loop MS COMMIT_MS RATE ID: consecutive numbers and the next one, exactly once
+ * - endtxn FIFO commit|abort: a late EndTxn, by way of the fault proxy
+ * - fence, large, refused, admin
+ * - tail: positions behind markers, open and aborted transactions
+ * - fill COUNT, back: a large control partition, read from its end
+ * - range: offsets out of range, an unknown topic
+ * - follow COUNT: latency of a follower through its descriptor
+ * - idle PARTS begin|end: the cost of open partitions nobody polls
+ * - cycle COUNT PARTS PAUSE_MS: small transactions in a row
  */
 #include <poll.h>
 #include <stdio.h>
@@ -688,6 +689,30 @@ poll_until_error(struct consumer *c, const char *what, int64_t offset)
 }
 
 static void
+deleted(struct consumer *c, int64_t high)
+{
+    struct kafka_settings s = {.bootstrap = bootstrap};
+    struct admin *a;
+    struct err e;
+    struct consumer_partition *part;
+    struct consumer_batch b;
+    consumer_batch_init(&b, 10);
+    if (!admin_new(&s, 10000, &a, &e) || !consumer_open(c, topic, 0, high, &part, &e) ||
+        !consumer_poll(part, &b, 300, &e) || !admin_topic_delete(a, topic, &e))
+        die("delete", &e);
+    uint64_t t0 = clock_mono_us();
+    bool ok = true;
+    while (ok && clock_mono_us() - t0 < 40000000)
+        ok = consumer_poll(part, &b, 100, &e);
+    show("deleted", ok, &e);
+    printf("deleted ms=%.1f\n", (double)(clock_mono_us() - t0) / 1e3);
+    struct err trouble;
+    show("trouble", consumer_trouble(c, &trouble), &trouble);
+    consumer_batch_free(&b);
+    admin_free(a);
+}
+
+static void
 range(char **v)
 {
     (void)v;
@@ -713,9 +738,12 @@ range(char **v)
     poll_until_error(c, "below", 0);
     poll_until_error(c, "above", high + 5);
     poll_until_error(c, "good", low);
+    const char *made = topic;
     topic = "no-such-topic";
     poll_until_error(c, "unknown", 0);
     show("unknown_watermarks", consumer_watermarks(c, topic, 0, 2000, &low, &high, &e), &e);
+    topic = made;
+    deleted(c, high);
     consumer_free(c);
 }
 
@@ -828,6 +856,78 @@ follow(char **v)
     producer_destroy(p);
 }
 
+/* What open partitions cost while nobody polls them: at the beginning with full queues, or at
+ * the end. */
+static void
+idle(char **v)
+{
+    int parts = atoi(v[0]);
+    struct consumer_conf conf;
+    struct consumer *c;
+    struct consumer_partition *part[PARTS_MAX];
+    struct err e;
+    consumer_conf_default(&conf);
+    conf.kafka.bootstrap = bootstrap;
+    if (!consumer_new(&conf, &c, &e))
+        die("consumer", &e);
+    int64_t from = strcmp(v[1], "end") == 0 ? KAFKA_OFFSET_END : KAFKA_OFFSET_BEGIN;
+    for (int i = 0; i < parts; i++)
+        if (!consumer_open(c, topic, i, from, &part[i], &e))
+            die("open", &e);
+    clock_sleep_ms(2000);
+    double cpu = cpu_seconds();
+    clock_sleep_ms(5000);
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    printf("idle cpu_percent=%.2f rss_mb=%ld\n", (cpu_seconds() - cpu) * 20,
+           u.ru_maxrss / 1024);
+    consumer_free(c);
+}
+
+static void
+percentiles(const char *what, uint64_t *us, size_t n)
+{
+    qsort(us, n, sizeof *us, compare);
+    printf("%s p50_us=%llu p99_us=%llu max_us=%llu\n", what, (unsigned long long)us[n / 2],
+           (unsigned long long)us[n * 99 / 100], (unsigned long long)us[n - 1]);
+}
+
+/* Small transactions one after the other: what a commit interval can be. */
+static void
+cycle(char **v)
+{
+    size_t count = strtoul(v[0], NULL, 10);
+    int parts = atoi(v[1]);
+    unsigned pause_ms = (unsigned)atoi(v[2]);
+    struct err e;
+    make_topic(parts);
+    struct producer *p = transactional(topic);
+    struct producer_topic *t = open_topic(p, topic);
+    uint64_t *sent = calloc(count, sizeof *sent);
+    uint64_t *committed = calloc(count, sizeof *committed);
+    for (size_t i = 0; i < count; i++) {
+        must_begin(p);
+        uint64_t t0 = clock_mono_us();
+        for (int k = 0; k < parts; k++)
+            if (!producer_send_copy(p, t, k, (struct bytes){0}, BYTES_LIT("x"), &e))
+                die("send", &e);
+        if (!producer_flush(p, 10000, &e))
+            die("flush", &e);
+        sent[i] = clock_mono_us() - t0;
+        t0 = clock_mono_us();
+        if (!producer_commit(p, 10000, &e))
+            die("commit", &e);
+        committed[i] = clock_mono_us() - t0;
+        if (pause_ms)
+            clock_sleep_ms(pause_ms);
+    }
+    percentiles("flush", sent, count);
+    percentiles("commit", committed, count);
+    free(sent);
+    free(committed);
+    producer_destroy(p);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -840,7 +940,7 @@ main(int argc, char **argv)
         {"endtxn", 2, endtxn},   {"fence", 0, fence},     {"large", 0, large},
         {"refused", 0, refused}, {"tail", 0, tail},       {"fill", 1, fill},
         {"back", 0, back},       {"range", 0, range},     {"admin", 0, admin},
-        {"follow", 1, follow},
+        {"idle", 2, idle},       {"follow", 1, follow},   {"cycle", 3, cycle},
     };
     for (size_t i = 0; argc > 3 && i < ARRAY_LEN(verbs); i++) {
         if (strcmp(argv[1], verbs[i].name) == 0 && argc == 4 + verbs[i].args) {
