@@ -172,7 +172,6 @@ enum column_field {
     F_COLLATION,
     F_COLUMN_TYPE,
     F_EXTRA,
-    F_COMMENT_JSON, /* "1": MariaDB's JSON alias */
 };
 
 static uint32_t
@@ -211,8 +210,6 @@ read_column(struct reading *rd, const struct mysql_rows *rows, size_t i, struct 
     c->name = arena_strn(a, cell(rows, i, F_NAME));
     if (!type_of(cell(rows, i, F_DATA_TYPE), c->name, &c->type, e))
         return false;
-    if (is_text(cell(rows, i, F_COMMENT_JSON), "1"))
-        c->type = COL_JSON;
     c->is_unsigned = contains(column_type, "unsigned");
     c->nullable = is_text(cell(rows, i, F_NULLABLE), "YES");
     c->generated = contains(extra, "VIRTUAL") || contains(extra, "STORED GENERATED") ||
@@ -233,11 +230,31 @@ read_column(struct reading *rd, const struct mysql_rows *rows, size_t i, struct 
 }
 
 /* MariaDB's JSON is LONGTEXT with a CHECK of json_valid() on the column. */
-static const char maria_json[] =
-    "EXISTS (SELECT 1 FROM information_schema.check_constraints k WHERE k.constraint_schema = "
-    "c.table_schema "
-    "AND k.table_name = c.table_name AND c.data_type = 'longtext' "
-    "AND k.check_clause = CONCAT('json_valid(`', c.column_name, '`)'))";
+MUST static bool
+find_maria_json(struct reading *rd, struct table *t, struct err *e)
+{
+    struct mysql_rows rows;
+    bool longtext = false;
+    for (unsigned i = 0; i < t->column_count; i++)
+        longtext = longtext || t->columns[i].type == COL_LONGTEXT;
+    if (!rd->maria || !longtext)
+        return true;
+    if (!mysql_conn_selectf(
+            rd->conn, &rd->arena, &rows, e,
+            "SELECT check_clause FROM (SELECT constraint_schema AS table_schema, "
+            "table_name, check_clause FROM information_schema.check_constraints) k "
+            "WHERE %s",
+            buf_cstr(&rd->where)))
+        return false;
+    for (size_t r = 0; r < rows.rows; r++)
+        for (unsigned i = 0; i < t->column_count; i++) {
+            struct column *c = &t->columns[i];
+            const char *clause = arena_printf(&rd->arena, "json_valid(`%s`)", c->name);
+            if (c->type == COL_LONGTEXT && bytes_eq(cell(&rows, r, 0), bytes_str(clause)))
+                c->type = COL_JSON;
+        }
+    return true;
+}
 
 MUST static bool
 read_columns(struct reading *rd, struct table *t, struct err *e)
@@ -248,9 +265,9 @@ read_columns(struct reading *rd, struct table *t, struct err *e)
             "SELECT c.column_name, c.column_default, c.is_nullable, c.data_type, "
             "c.character_maximum_length, "
             "c.numeric_precision, c.numeric_scale, c.datetime_precision, c.character_set_name, "
-            "c.collation_name, c.column_type, c.extra, %s "
+            "c.collation_name, c.column_type, c.extra "
             "FROM information_schema.columns c WHERE %s ORDER BY c.ordinal_position",
-            rd->maria ? maria_json : "0", buf_cstr(&rd->where)))
+            buf_cstr(&rd->where)))
         return false;
     if (rows.rows == 0 || rows.rows > BINLOG_COLUMNS_MAX)
         return err_set(e, MR_SOURCE_TABLE_SCHEMA, "%zu columns", rows.rows);
@@ -259,7 +276,7 @@ read_columns(struct reading *rd, struct table *t, struct err *e)
     for (size_t i = 0; i < rows.rows; i++)
         if (!read_column(rd, &rows, i, t, e))
             return false;
-    return true;
+    return find_maria_json(rd, t, e);
 }
 
 /* Rows [begin, end) are the parts of one index. False: it has a part that is no column (an
