@@ -149,6 +149,9 @@ add_short(const struct column *c, const struct cell *v, struct buf *out)
     case CELL_INT:
         p = number_put_i64(p, v->v.i);
         break;
+    case CELL_YEAR: /* the text "0" would be 2000 */
+        p = number_put_digits(p, (uint32_t)v->v.u, 4);
+        break;
     case CELL_FLOAT:
         p = number_put_float(p, (float)v->v.d, false);
         break;

@@ -137,17 +137,21 @@ sized_cell(enum cell_kind kind, struct bytes b)
     return c;
 }
 
+/* At most `characters` characters, so that it fits its column. */
 static struct bytes
-random_text(struct rng *g, struct arena *a)
+random_text(struct rng *g, const struct column *c, struct arena *a)
 {
+    size_t characters = c->length ? c->length : 60;
     static const char *const parts[] = {
         "abc",          "\xc3\xa9",         "'", "\"", "\\", "\n", "\t", "\x01",
         "\xe6\xb1\x89", "\xf0\x9f\x98\x80", " ", "0",  "\r", "%"};
     struct buf b = {0};
-    for (unsigned n = rng_below(g, 20); n; n--)
+    for (unsigned n = rng_below(g, 20); n && characters >= 3; n--, characters -= 3)
         buf_add_str(&b, parts[rng_below(g, ARRAY_LEN(parts))]);
-    if (rng_below(g, 10) == 0)
+    if (rng_below(g, 10) == 0 && characters)
         buf_add_byte(&b, 0);
+    while (c->type == COL_CHAR && b.n && b.p[b.n - 1] == ' ')
+        b.n--;
     struct bytes copy = arena_copy(a, buf_bytes(&b));
     buf_free(&b);
     return copy;
@@ -240,8 +244,9 @@ random_temporal(struct rng *g, const struct column *c)
         v.kind = CELL_DATETIME;
     } else {
         v.kind = CELL_TIMESTAMP;
-        v.v.i = (int64_t)(rng_next(g) % 4294967296000000);
+        v.v.i = (int64_t)(rng_next(g) % 2147483646000000);
         v.v.i -= v.v.i % (int64_t)unit_of[c->scale];
+        v.v.i += 1000000;
     }
     return v;
 }
@@ -287,16 +292,34 @@ random_vector(struct rng *g, const struct column *c, struct arena *a)
     return sized_cell(CELL_VECTOR, bytes_of(p, c->length * 4));
 }
 
+/* SRID, then WKB of a point. */
+static struct cell
+random_point(struct rng *g, struct arena *a)
+{
+    uint8_t *p = arena_zalloc(a, 25);
+    double x = (double)rng_below(g, 180) / 4, y = (double)rng_below(g, 180) / 3;
+    if (rng_below(g, 2)) {
+        p[0] = 0xe6;
+        p[1] = 0x10;
+    }
+    p[4] = p[5] = 1;
+    memcpy(p + 9, &x, 8);
+    memcpy(p + 17, &y, 8);
+    return sized_cell(CELL_GEOMETRY, bytes_of(p, 25));
+}
+
 static struct cell
 random_cell(struct rng *g, const struct column *c, struct arena *a)
 {
     struct cell v = {.kind = CELL_BIT};
     if (type_is_integer(c->type))
         return random_integer(g, c);
-    if (type_is_text(c->type) || c->type >= COL_UUID)
-        return sized_cell(CELL_TEXT, random_text(g, a));
+    if (type_is_text(c->type))
+        return sized_cell(CELL_TEXT, random_text(g, c, a));
+    if (c->type == COL_BINARY)
+        return sized_cell(CELL_BYTES, random_bytes_of(g, a, c->length));
     if (type_is_binary(c->type))
-        return sized_cell(CELL_BYTES, random_bytes_of(g, a, rng_below(g, 40)));
+        return sized_cell(CELL_BYTES, random_bytes_of(g, a, rng_below(g, c->length + 1)));
     switch (c->type) {
     case COL_FLOAT:
     case COL_DOUBLE:
@@ -321,7 +344,13 @@ random_cell(struct rng *g, const struct column *c, struct arena *a)
     case COL_JSON:
         return sized_cell(CELL_JSON, BYTES_LIT("{\"a\": [1, \"x\\\"y\", null]}"));
     case COL_GEOMETRY:
-        return sized_cell(CELL_GEOMETRY, random_bytes_of(g, a, 4 + rng_below(g, 30)));
+        return random_point(g, a);
+    case COL_UUID:
+        return sized_cell(CELL_TEXT, BYTES_LIT("0192f1c5-7a3e-7c11-8b2d-0a1b2c3d4e5f"));
+    case COL_INET4:
+        return sized_cell(CELL_TEXT, BYTES_LIT("192.168.7.1"));
+    case COL_INET6:
+        return sized_cell(CELL_TEXT, BYTES_LIT("2001:db8::ff00:42:8329"));
     case COL_VECTOR:
         return random_vector(g, c, a);
     default:
