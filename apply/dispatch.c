@@ -1,0 +1,358 @@
+/* Dispatch: what the gate has decided becomes jobs for lanes.
+ *
+ * consistency table: a job per table; the next one is handed out when the one before is back,
+ * or ahead of that when it is large, so that a busy target gets ever larger batches and an idle
+ * one gets each cut at once. consistency task: one job of all tables at a boundary cut; when a
+ * source transaction has more rows than atomic.rows.max, at any cut (counted and logged).
+ *
+ * gate_take happens here, before the target commits: if the commit does not happen the run ends
+ * and begins again from the stored checkpoints. Death at any line loses memory only.
+ *
+ * Thread: intake.
+ */
+#include "apply/apply.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define AHEAD_BYTES   ((uint64_t)1 << 20)
+#define IDLE_STORE_US 30000000u
+#define END_WAIT_US   100000u
+
+void
+job_free(struct job *j)
+{
+    for (size_t i = 0; i < j->len; i++) {
+        struct job_slice *s = j->slices + i;
+        for (size_t p = 0; s->parts && p < s->table->parts_len; p++)
+            fifo_span_free(&s->parts[p].rows);
+        free(s->parts);
+    }
+    free(j->slices);
+    free(j);
+}
+
+static struct job *
+job_new(enum job_kind kind, size_t len)
+{
+    struct job *j = mem_zalloc(sizeof *j);
+    j->kind = kind;
+    j->slices = mem_array(len, sizeof *j->slices);
+    j->len = len;
+    return j;
+}
+
+static void
+send(struct apply_run *r, struct lane *l, struct job *j)
+{
+    r->in_flight++;
+    for (size_t i = 0; i < j->len; i++) {
+        j->slices[i].table->in_flight++;
+        j->slices[i].table->in_flight_bytes += j->bytes;
+    }
+    if (!ring_push(l->jobs, j))
+        mem_die("a lane's ring was closed while intake runs");
+}
+
+/* The plans the lane needs: it does not walk the list, which grows here. */
+static bool
+set_plans(struct apply_run *r, struct apply_table *t)
+{
+    struct checkpoint *ck = tables_stored(r, t->target);
+    uint32_t number = 0, intent = 0;
+    if (ck && ck->inc == r->task->inc) {
+        number = checkpoint_topic(ck, t->topic)->version;
+        intent = steps_intent_version(ck);
+    }
+    const struct plan *oldest = t->plans;
+    while (oldest && oldest->older)
+        oldest = oldest->older;
+    t->own.plan = number ? tables_plan(t, number) : oldest;
+    t->own.intent_plan = intent ? tables_plan(t, intent) : NULL;
+    if (t->own.plan && (!intent || t->own.intent_plan))
+        return true;
+    struct err e = {0};
+    err_set(&e, MR_SCHEMA_UNKNOWN, "%s: version %u is not in the progress topic", t->topic,
+            t->own.plan ? intent : number);
+    tables_stop(t, &e);
+    return false;
+}
+
+void
+dispatch_open(struct apply_run *r, struct apply_table *t)
+{
+    if (!set_plans(r, t))
+        return;
+    struct job *j = job_new(JOB_OPEN, 1);
+    j->slices[0].table = t;
+    t->state = TABLE_OPENING;
+    send(r, t->lane, j);
+}
+
+/* The decided rows of a table leave its queues. */
+static void
+take_rows(struct apply_table *t, struct job_slice *s)
+{
+    struct gate *g = t->run->gate;
+    s->table = t;
+    s->parts = mem_array(t->parts_len, sizeof *s->parts);
+    for (size_t i = 0; i < t->parts_len; i++) {
+        struct apply_part *p = t->parts + i;
+        struct job_part *out = s->parts + i;
+        size_t n = gate_part_take(g, p->gate);
+        out->partition = p->id;
+        out->last = gate_part_last(g, p->gate);
+        struct fifo_cursor c = fifo_walk(&p->rows);
+        for (size_t k = 0; k < n; k++) {
+            struct fifo_row *row = fifo_next(&c);
+            row->skip = gate_row_void(g, p->gate, k);
+            s->rows += !row->skip;
+        }
+        out->rows = fifo_take(&p->rows, n);
+    }
+}
+
+/* Thin tables become normal again when nothing thin is left. */
+static void
+check_thin(struct apply_table *t)
+{
+    if (!t->thin)
+        return;
+    for (size_t i = 0; i < t->parts_len; i++)
+        if (t->parts[i].rows.n)
+            return;
+    t->thin = false;
+}
+
+static void
+take_event(struct apply_run *r, const struct gate_decision *d, struct job *j)
+{
+    if (!d->event)
+        return;
+    for (size_t i = 0; i < r->tables_len; i++)
+        if (r->tables[i]->gate == d->event->table)
+            j->event.table = r->tables[i];
+    j->event.kind = d->event->kind;
+    j->event.id = d->event->id;
+    if (j->event.table && d->event->kind == EVENT_VERSION)
+        j->event.plan = tables_plan(j->event.table, d->event->version);
+}
+
+static void
+take(struct apply_run *r, struct apply_table **tables, size_t n, const struct gate_decision *d)
+{
+    struct job *j = job_new(JOB_BATCH, n);
+    j->cut = d->cut;
+    j->progress_offset = d->progress_offset;
+    j->commit_us = d->commit_us;
+    j->rows = d->rows;
+    j->bytes = d->bytes;
+    take_event(r, d, j);
+    for (size_t i = 0; i < n; i++)
+        take_rows(tables[i], j->slices + i);
+    gate_take(r->gate, r->by_task ? GATE_ALL : tables[0]->gate, d);
+    for (size_t i = 0; i < n; i++) {
+        check_thin(tables[i]);
+        tables[i]->wants_end_us = 0;
+    }
+    send(r, tables[0]->lane, j);
+}
+
+static bool
+may_dispatch(const struct apply_table *t)
+{
+    return t->in_flight == 0 || (t->in_flight == 1 && t->in_flight_bytes > 0);
+}
+
+/* One that is behind another in flight must be worth it. */
+static bool
+worth(const struct apply_table *t, const struct gate_decision *d)
+{
+    return t->in_flight == 0 || (d->bytes >= AHEAD_BYTES && !d->event);
+}
+
+static void
+note_end(struct apply_table *t, const struct gate_decision *d)
+{
+    if (!d->wants_end)
+        t->wants_end_us = 0;
+    else if (!t->wants_end_us)
+        t->wants_end_us = clock_mono_us();
+}
+
+/* Keeps the stored checkpoint of a quiet table near the present. */
+static void
+store_idle(struct apply_run *r, struct apply_table **tables, size_t n)
+{
+    struct apply_table *t = tables[0];
+    struct gate_decision d;
+    uint64_t now = clock_mono_us();
+    if (t->in_flight || now - t->stored_us < IDLE_STORE_US)
+        return;
+    t->stored_us = now;
+    if (gate_idle(r->gate, r->by_task ? GATE_ALL : t->gate, &d))
+        take(r, tables, n, &d);
+}
+
+MUST static bool
+dispatch_table(struct apply_run *r, struct apply_table *t, bool *worked, struct err *e)
+{
+    if (!may_dispatch(t))
+        return true;
+    if (t->dirty) {
+        struct gate_decision d;
+        t->dirty = false;
+        if (!gate_decide(r->gate, t->gate, false, &d, e))
+            return err_wrap(e, "%s", t->target);
+        note_end(t, &d);
+        if (d.ready && worth(t, &d)) {
+            take(r, &t, 1, &d);
+            t->dirty = true;
+            *worked = true;
+            return true;
+        }
+    }
+    store_idle(r, &t, 1);
+    return true;
+}
+
+/* consistency task: every table that is not stopped, or none while one is being opened. */
+static size_t
+running_tables(struct apply_run *r, struct apply_table **out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->tables_len; i++) {
+        if (r->tables[i]->state == TABLE_OPENING)
+            return 0;
+        if (r->tables[i]->state == TABLE_RUNNING)
+            out[n++] = r->tables[i];
+    }
+    return n;
+}
+
+static bool
+torn(struct apply_run *r)
+{
+    struct gate_status s;
+    gate_status(r->gate, &s);
+    return s.rows > r->atomic_rows_max;
+}
+
+MUST static bool
+dispatch_group(struct apply_run *r, struct apply_table **tables, size_t n, bool *worked,
+               struct err *e)
+{
+    struct gate_decision d;
+    bool dirty = false;
+    for (size_t i = 0; i < n; i++) {
+        dirty |= tables[i]->dirty;
+        tables[i]->dirty = false;
+    }
+    if (dirty) {
+        if (!gate_decide(r->gate, GATE_ALL, false, &d, e))
+            return false;
+        if (!d.ready && torn(r)) {
+            if (!gate_decide(r->gate, GATE_ALL, true, &d, e))
+                return false;
+            if (d.ready) {
+                metric_add(r->m_torn, 1);
+                log_warn("transaction_applied_in_parts", F_STR("task", r->task->name),
+                         F_U64("rows", d.rows), F_U64("atomic_rows_max", r->atomic_rows_max));
+            }
+        }
+        note_end(tables[0], &d);
+        if (d.ready) {
+            take(r, tables, n, &d);
+            tables[0]->dirty = true;
+            *worked = true;
+            return true;
+        }
+    }
+    store_idle(r, tables, n);
+    return true;
+}
+
+/* End offsets of the partitions of every table that has waited long enough. */
+MUST static bool
+ask_ends(struct apply_run *r, struct err *e)
+{
+    uint64_t now = clock_mono_us();
+    size_t n = 0, cap = 0;
+    for (size_t i = 0; i < r->tables_len; i++)
+        cap += r->tables[i]->parts_len;
+    struct consumer_offset *list = mem_array(cap + 1, sizeof *list);
+    struct apply_part **parts = mem_array(cap + 1, sizeof(struct apply_part *));
+    for (size_t i = 0; i < r->tables_len; i++) {
+        struct apply_table *t = r->tables[i];
+        bool wants = r->by_task ? r->tables[0]->wants_end_us &&
+                                      now - r->tables[0]->wants_end_us >= END_WAIT_US
+                                : t->wants_end_us && now - t->wants_end_us >= END_WAIT_US;
+        if (t->state != TABLE_RUNNING || !wants)
+            continue;
+        for (size_t k = 0; k < t->parts_len; k++) {
+            parts[n] = t->parts + k;
+            list[n++] = (struct consumer_offset){t->topic, t->parts[k].id, KAFKA_OFFSET_END, 0};
+        }
+        t->wants_end_us = now;
+        t->dirty = true;
+    }
+    uint64_t token = gate_end_token(r->gate);
+    bool ok = !n || consumer_offsets(r->ends, list, n, 10000, e);
+    for (size_t i = 0; ok && i < n; i++)
+        gate_end(r->gate, parts[i]->gate, token, list[i].offset);
+    free(list);
+    free(parts);
+    return ok;
+}
+
+/* Memory is full of rows whose cut is not complete: the table with most of them goes on without
+ * keeping their bytes. */
+static void
+relieve(struct apply_run *r)
+{
+    if (r->in_flight || atomic_load(&r->rows_used) < r->rows_max)
+        return;
+    struct apply_table *most = NULL;
+    size_t most_bytes = 0;
+    for (size_t i = 0; i < r->tables_len; i++) {
+        size_t bytes = 0;
+        for (size_t k = 0; k < r->tables[i]->parts_len; k++)
+            bytes += r->tables[i]->parts[k].rows.bytes;
+        if (bytes > most_bytes) {
+            most_bytes = bytes;
+            most = r->tables[i];
+        }
+    }
+    if (!most)
+        return;
+    for (size_t k = 0; k < most->parts_len; k++)
+        fifo_thin(&most->parts[k].rows);
+    most->thin = true;
+    metric_add(r->m_thin, 1);
+    log_info("rows_read_twice", F_STR("task", r->task->name), F_STR("table", most->target),
+             F_U64("bytes", most_bytes));
+}
+
+bool
+dispatch_all(struct apply_run *r, bool *worked, struct err *e)
+{
+    bool sent = false;
+    if (r->by_task) {
+        struct apply_table **tables = mem_array(r->tables_len + 1, sizeof *tables);
+        size_t n = running_tables(r, tables);
+        bool ok = !n || r->in_flight || dispatch_group(r, tables, n, &sent, e);
+        free(tables);
+        if (!ok)
+            return false;
+    }
+    for (size_t i = 0; !r->by_task && i < r->tables_len; i++)
+        if (r->tables[i]->state == TABLE_RUNNING && !dispatch_table(r, r->tables[i], &sent, e))
+            return false;
+    *worked |= sent;
+    if (!sent)
+        relieve(r);
+    return ask_ends(r, e);
+}

@@ -1,0 +1,167 @@
+/* Intake: the loop of a run. Reads progress and rows, lets the gate decide, sends jobs, takes
+ * results. Waits on the descriptors of Kafka, of the results and of the stop.
+ *
+ * An error of class TABLE stops that table (with consistency task: the run). Every other error
+ * ends the run; what is stored at the target stays, and the next run begins from there.
+ * Thread: the unit's.
+ */
+#include "apply/apply.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define WAIT_MS 20
+
+MUST static bool
+opened(struct apply_run *r, struct apply_table *t, struct err *e)
+{
+    if (t->state != TABLE_OPENING)
+        return true;
+    t->state = TABLE_RUNNING;
+    t->dirty = true;
+    t->reported = false;
+    t->stored_us = clock_mono_us();
+    return tables_open_parts(r, t, e);
+}
+
+static void
+table_done(struct apply_table *t, const struct job *j, const struct job_slice *s)
+{
+    if (s->rows || j->event.table == t) {
+        t->rows += s->rows;
+        t->updated_us = clock_wall_us();
+        t->complete_us = j->commit_us;
+        metric_add(t->m_rows, s->rows);
+        metric_add(t->m_batches, 1);
+        uint64_t now = clock_wall_us();
+        if (j->commit_us && now > j->commit_us)
+            metric_observe_us(t->m_latency, now - j->commit_us);
+    }
+    t->stored_us = clock_mono_us();
+    if (j->event.table != t)
+        return;
+    if (j->event.kind == EVENT_LOAD_BEGIN)
+        t->loading = true;
+    if (j->event.kind == EVENT_LOAD_END)
+        t->loading = false;
+    t->reported = false;
+}
+
+static void
+batch_done(struct apply_run *r, const struct job *j)
+{
+    gate_done(r->gate, r->by_task ? GATE_ALL : j->slices[0].table->gate, j->cut);
+    for (size_t i = 0; i < j->len; i++)
+        table_done(j->slices[i].table, j, j->slices + i);
+    r->rows += j->rows;
+    unit_progress(r->unit);
+}
+
+/* A job that failed: of its table, or of the run. */
+MUST static bool
+job_failed(struct apply_run *r, const struct job *j, struct err *e)
+{
+    if (j->err.class != ERR_TABLE || r->by_task) {
+        *e = j->err;
+        return false;
+    }
+    for (size_t i = 0; i < j->len; i++)
+        tables_stop(j->slices[i].table, &j->err);
+    return true;
+}
+
+bool
+intake_result(struct apply_run *r, struct job *j, struct err *e)
+{
+    r->in_flight--;
+    for (size_t i = 0; i < j->len; i++) {
+        struct apply_table *t = j->slices[i].table;
+        t->in_flight--;
+        t->in_flight_bytes -= j->bytes;
+        t->dirty = true;
+    }
+    metric_add(r->m_retries, j->retries);
+    bool ok = true;
+    if (j->err.code)
+        ok = job_failed(r, j, e);
+    else if (j->kind == JOB_OPEN)
+        ok = opened(r, j->slices[0].table, e);
+    else if (j->slices[0].table->state != TABLE_STOPPED)
+        batch_done(r, j);
+    job_free(j);
+    return ok;
+}
+
+MUST static bool
+results(struct apply_run *r, bool *worked, struct err *e)
+{
+    uint64_t count;
+    while (read(r->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+    for (struct job *j; (j = ring_pop(r->results, 0)) != NULL;) {
+        *worked = true;
+        if (!intake_result(r, j, e))
+            return false;
+    }
+    return true;
+}
+
+static void
+wake_parts(struct apply_run *r)
+{
+    consumer_fd_clear(r->data);
+    for (size_t i = 0; i < r->tables_len; i++)
+        for (size_t k = 0; k < r->tables[i]->parts_len; k++)
+            r->tables[i]->parts[k].more = r->tables[i]->parts[k].from != NULL;
+}
+
+static void
+wait(struct apply_run *r)
+{
+    struct pollfd fds[] = {
+        {.fd = log_reader_fd(r->progress), .events = POLLIN},
+        {.fd = r->wake_fd, .events = POLLIN},
+        {.fd = unit_stop(r->unit)->fd, .events = POLLIN},
+        {.fd = consumer_fd(r->data), .events = POLLIN},
+    };
+    /* rows that have no room to go must not wake us again and again */
+    bool full = atomic_load(&r->rows_used) >= r->rows_max;
+    (void)poll(fds, full ? 3 : 4, WAIT_MS);
+}
+
+static bool
+fd_ready(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
+}
+
+MUST static bool
+turn(struct apply_run *r, bool *worked, struct err *e)
+{
+    if (fd_ready(consumer_fd(r->data)))
+        wake_parts(r);
+    struct err trouble = {0};
+    if (!consumer_trouble(r->data, &trouble))
+        log_debug("kafka_trouble", F_ERR(&trouble));
+    return read_progress(r, worked, e) && results(r, worked, e) && read_rows(r, worked, e) &&
+           dispatch_all(r, worked, e);
+}
+
+bool
+intake_run(struct apply_run *r, struct err *e)
+{
+    while (!stop_asked(&r->stop)) {
+        bool worked = false;
+        if (!turn(r, &worked, e))
+            return false;
+        report_tick(r, false);
+        if (!worked)
+            wait(r);
+    }
+    return true;
+}

@@ -1,0 +1,336 @@
+/* Reading: the progress topic into the gate, row records into the gate and the queues.
+ *
+ * Start of the progress topic: the least progress_offset of the stored checkpoints of this
+ * incarnation, and the anchor of the newest cut, whichever is lower; the newest cut is found
+ * from the end backwards, so the length of the topic does not count. Every record a checkpoint
+ * needs (epochs, table versions, events to come) is at or behind its progress_offset.
+ *
+ * A row of a schema that no known version has waits until the progress topic was read up to its
+ * end as it was when the row was met: a row of ours always comes after its version event. If it
+ * is unknown then, it is of another incarnation, and void; were it ours after all, the gate
+ * would miss it in a cut's count and stop.
+ *
+ * A partition is polled only while there is room for rows. Progress records have their own
+ * consumer. Thread: intake.
+ */
+#include "apply/apply.h"
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define SCAN_STEP      2000
+#define COMPACTABLE_MS (12ull * 3600 * 1000) /* half of the topic's compaction lag */
+#define POLLS_A_TURN   4
+
+/* ---- progress ---- */
+
+MUST static bool
+feed(struct apply_run *r, const struct consumer_message *m, struct progress_record *rec,
+     struct err *e)
+{
+    if (!progress_decode(m->key, m->value, &r->scratch, rec, e))
+        return err_wrap(e, "progress offset %" PRId64, m->offset);
+    uint64_t now = clock_wall_ms();
+    uint64_t at_ms = m->timestamp_ms < 0 ? 0 : (uint64_t)m->timestamp_ms;
+    struct progress_at at = {m->offset, at_ms + COMPACTABLE_MS < now};
+    enum progress_verdict verdict;
+    if (!gate_progress(r->gate, rec, at, &verdict, e))
+        return err_wrap(e, "progress offset %" PRId64, m->offset);
+    if (rec->kind != PROGRESS_EVENT || rec->event != EVENT_VERSION ||
+        rec->inc != r->task->inc ||
+        (verdict != PROGRESS_IS_EVENT && verdict != PROGRESS_IS_REPEAT))
+        return true;
+    struct apply_table *t;
+    return tables_version(r, rec, &t, e);
+}
+
+static bool
+on_progress(void *ctx, const struct consumer_message *m, struct err *e)
+{
+    struct apply_run *r = ctx;
+    if (!m->value.p)
+        return true;
+    struct progress_record rec = {0};
+    bool ok = feed(r, m, &rec, e);
+    progress_record_free(&rec);
+    arena_reset(&r->scratch);
+    return ok;
+}
+
+bool
+read_progress(struct apply_run *r, bool *worked, struct err *e)
+{
+    size_t n = 0;
+    if (!log_reader_poll(r->progress, 0, on_progress, r, &n, e))
+        return err_wrap(e, "progress");
+    if (!n)
+        return true;
+    *worked = true;
+    for (size_t i = 0; i < r->tables_len; i++)
+        r->tables[i]->dirty = true;
+    return true;
+}
+
+/* From the end backwards, window by window: the newest cut of our incarnation has the anchor;
+ * a window with only another's cuts begins before everything of ours. */
+struct scan {
+    struct apply_run *run;
+    int64_t window; /* first offset of the present one */
+    int64_t last;
+    int64_t anchor; /* -1: none */
+    bool foreign;   /* a cut of another incarnation */
+};
+
+static bool
+on_scan(void *ctx, const struct consumer_message *m, struct err *e)
+{
+    struct scan *s = ctx;
+    if (s->last < 0 || m->offset < s->last)
+        s->window = m->offset;
+    s->last = m->offset;
+    if (!m->value.p)
+        return true;
+    struct progress_record rec = {0};
+    bool ok = progress_decode(m->key, m->value, &s->run->scratch, &rec, e);
+    if (ok && rec.kind == PROGRESS_CUT) {
+        if (rec.inc != s->run->task->inc)
+            s->foreign = true;
+        else
+            s->anchor = rec.anchor < 0 ? m->offset : rec.anchor;
+    }
+    progress_record_free(&rec);
+    arena_reset(&s->run->scratch);
+    return ok;
+}
+
+static bool
+scan_found(void *ctx)
+{
+    const struct scan *s = ctx;
+    return s->anchor >= 0 || s->foreign;
+}
+
+static int64_t
+least_stored(struct apply_run *r)
+{
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < r->stored_len; i++) {
+        struct checkpoint *ck = r->stored + i;
+        if (ck->inc != r->task->inc || !ck->source_count)
+            continue;
+        int64_t at = checkpoint_source(ck, r->source_n)->progress_offset;
+        if (at >= 0 && at < least)
+            least = at;
+    }
+    return least;
+}
+
+MUST static bool
+wait_topic(struct apply_run *r, const char *topic, struct err *e)
+{
+    for (;;) {
+        struct admin_topic_info info;
+        if (!admin_topic_describe(r->admin, topic, &info, e))
+            return false;
+        if (info.exists)
+            return true;
+        if (r->stored_len)
+            return err_set(e, MR_KAFKA_TOPIC_GONE, "topic %s", topic);
+        if (stop_wait(&r->stop, 100))
+            return err_set(e, MR_KAFKA_ERROR, "stopped while waiting for topic %s", topic);
+    }
+}
+
+MUST static bool
+find_start(struct apply_run *r, int64_t *start, struct err *e)
+{
+    struct scan s = {.run = r, .last = -1, .anchor = -1, .window = -1};
+    if (!log_reader_scan_back(r->progress, SCAN_STEP, on_scan, scan_found, &s, NULL, e))
+        return false;
+    int64_t at = KAFKA_OFFSET_BEGIN;
+    if (s.anchor >= 0)
+        at = s.anchor;
+    else if (s.foreign)
+        at = s.window;
+    int64_t stored = least_stored(r);
+    if (stored < at)
+        at = stored;
+    *start = at;
+    return true;
+}
+
+bool
+read_progress_start(struct apply_run *r, struct err *e)
+{
+    char topic[TASK_TOPIC_MAX];
+    task_progress_topic(r->task, topic);
+    struct log_conf conf = {.topic = topic,
+                            .partition = (int32_t)r->source_n,
+                            .isolation = KAFKA_READ_COMMITTED,
+                            .from = KAFKA_OFFSET_END,
+                            .stop = &r->stop,
+                            .timeout_ms = 30000};
+    kafka_settings_load(r->config, "millrace-apply-progress", &conf.kafka);
+    int64_t start;
+    if (!wait_topic(r, topic, e) || !log_reader_open(&conf, &r->progress, e) ||
+        !find_start(r, &start, e) || !log_reader_seek(r->progress, start, e))
+        return err_wrap(e, "progress");
+    log_info("apply_start", F_STR("task", r->task->name), F_I64("progress_offset", start),
+             F_U64("tables_stored", r->stored_len));
+    if (!log_reader_to_end(r->progress, on_progress, r, e))
+        return err_wrap(e, "progress");
+    r->started = true;
+    for (size_t i = 0; i < r->tables_len; i++)
+        if (r->tables[i]->state != TABLE_STOPPED)
+            dispatch_open(r, r->tables[i]);
+    return true;
+}
+
+/* ---- rows ---- */
+
+/* The plan of a record; NULL with *wait: come again; NULL without: of nobody, drop it. */
+MUST static bool
+plan_of(struct apply_part *p, const struct consumer_message *m, struct plan **out, bool *wait,
+        struct err *e)
+{
+    struct apply_table *t = p->table;
+    struct apply_run *r = t->run;
+    *wait = false;
+    *out = t->plans;
+    if (r->task->format == CODEC_JSON)
+        return true;
+    uint32_t id;
+    *out = NULL;
+    if (!codec_schema_id(CODEC_AVRO, m->value, &id))
+        return err_set(e, MR_SCHEMA_UNKNOWN, "%s:%d offset %" PRId64 " is not Avro", t->topic,
+                       p->id, m->offset);
+    for (struct plan *q = t->plans; q; q = q->older)
+        if (q->id_known && q->schema_id == id) {
+            *out = q;
+            return true;
+        }
+    if (!tables_plan_of_id(t, id, out, e) || *out)
+        return *out != NULL;
+    if (p->wait_progress < 0 && !log_reader_end(r->progress, &p->wait_progress, e))
+        return false;
+    if (log_reader_position(r->progress) < p->wait_progress) {
+        *wait = true;
+        return true;
+    }
+    p->wait_progress = -1;
+    return true;
+}
+
+MUST static bool
+keep_row(struct apply_part *p, const struct consumer_message *m, const struct plan *plan,
+         struct err *e)
+{
+    struct apply_run *r = p->table->run;
+    struct change c;
+    if (!row_decode_head(plan->decoder, m->value, &c, e))
+        return err_wrap(e, "%s:%d offset %" PRId64, p->table->topic, p->id, m->offset);
+    enum gate_keep keep;
+    uint32_t bytes = (uint32_t)(m->key.n + m->value.n);
+    if (!gate_row(r->gate, p->gate, m->offset, &c.id, bytes, &keep, e))
+        return err_wrap(e, "%s:%d offset %" PRId64, p->table->topic, p->id, m->offset);
+    if (keep == GATE_DROP)
+        return true;
+    struct fifo_row row = {.offset = m->offset,
+                           .seq = c.id.seq,
+                           .plan = r->task->format == CODEC_JSON ? NULL : plan,
+                           .op = (uint8_t)c.op,
+                           .thin = p->table->thin};
+    fifo_push(&p->rows, &row, m->key, m->value);
+    return true;
+}
+
+/* The messages of the batch that are left; stops at one that has to wait. */
+MUST static bool
+part_drain(struct apply_part *p, struct err *e)
+{
+    struct apply_run *r = p->table->run;
+    while (p->at < p->batch.n) {
+        const struct consumer_message *m = p->batch.msgs + p->at;
+        struct plan *plan = NULL;
+        bool wait = false;
+        if (m->value.p && !plan_of(p, m, &plan, &wait, e))
+            return false;
+        if (wait) {
+            gate_position(r->gate, p->gate, m->offset);
+            return true;
+        }
+        if (plan && !keep_row(p, m, plan, e))
+            return false;
+        p->at++;
+    }
+    gate_position(r->gate, p->gate, consumer_position(p->from));
+    return true;
+}
+
+MUST static bool
+part_read(struct apply_part *p, bool *worked, struct err *e)
+{
+    for (int i = 0; i < POLLS_A_TURN && p->more; i++) {
+        if (p->at < p->batch.n) {
+            size_t before = p->at;
+            if (!part_drain(p, e))
+                return false;
+            if (p->at < p->batch.n) {
+                *worked |= p->at > before;
+                return true;
+            }
+        }
+        if (!consumer_poll(p->from, &p->batch, 0, e))
+            return err_wrap(e, "%s:%d", p->table->topic, p->id);
+        p->at = 0;
+        p->more = p->batch.n > 0;
+        bool eof = p->batch.eof;
+        if (p->batch.n || eof)
+            p->table->dirty = true;
+        *worked |= p->batch.n > 0;
+        if (!part_drain(p, e))
+            return false;
+        if (p->at == p->batch.n) {
+            consumer_batch_clear(&p->batch);
+            p->at = 0;
+        }
+    }
+    return true;
+}
+
+static bool
+has_room(const struct apply_table *t)
+{
+    struct apply_run *r = t->run;
+    return t->thin || atomic_load_explicit(&r->rows_used, memory_order_relaxed) < r->rows_max;
+}
+
+MUST static bool
+table_read(struct apply_table *t, bool *worked, struct err *e)
+{
+    for (size_t i = 0; i < t->parts_len && has_room(t); i++) {
+        struct err why = {0};
+        if (part_read(t->parts + i, worked, &why))
+            continue;
+        if (why.class != ERR_TABLE || t->run->by_task) {
+            *e = why;
+            return false;
+        }
+        tables_stop(t, &why);
+        return true;
+    }
+    return true;
+}
+
+bool
+read_rows(struct apply_run *r, bool *worked, struct err *e)
+{
+    for (size_t i = 0; i < r->tables_len; i++) {
+        struct apply_table *t = r->tables[i];
+        if (t->state == TABLE_RUNNING && !table_read(t, worked, e))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,137 @@
+/* Thin rows, read from Kafka again when they are applied.
+ *
+ * A consumer of the lane's own, made when first needed; per batch and partition it is opened at
+ * the first thin row and read forward, since they are asked for in offset order. The log does
+ * not change under us: the same offset gives the same record; anything else is MR_KAFKA_LOST.
+ * Owner and thread: the lane.
+ */
+#include "apply/apply.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define POLL_MS     200
+#define PATIENCE_MS 30000
+
+struct again {
+    struct consumer_partition *from;
+    struct consumer_batch batch;
+    size_t at;
+    const struct apply_table *table;
+    int32_t partition;
+};
+
+struct refetch {
+    struct consumer *consumer;
+    struct again *list;
+    size_t len;
+};
+
+MUST static bool
+refetch_new(struct lane *l, struct err *e)
+{
+    struct consumer_conf conf;
+    consumer_conf_load(&conf, l->run->config, "millrace-apply-again");
+    conf.queue_bytes = (int64_t)256 << 10;
+    conf.fetch_bytes = (int64_t)512 << 10;
+    struct refetch *f = mem_zalloc(sizeof *f);
+    if (!consumer_new(&conf, &f->consumer, e)) {
+        free(f);
+        return false;
+    }
+    l->refetch = f;
+    return true;
+}
+
+MUST static bool
+again_of(struct refetch *f, const struct apply_table *t, int32_t partition, int64_t offset,
+         struct again **out, struct err *e)
+{
+    for (size_t i = 0; i < f->len; i++) {
+        *out = f->list + i;
+        if ((*out)->table == t && (*out)->partition == partition)
+            return true;
+    }
+    f->list = mem_realloc(f->list, (f->len + 1) * sizeof *f->list);
+    struct again *a = f->list + f->len;
+    *a = (struct again){.table = t, .partition = partition};
+    if (!consumer_open(f->consumer, t->topic, partition, offset, &a->from, e))
+        return false;
+    consumer_batch_init(&a->batch, 100);
+    f->len++;
+    *out = a;
+    return true;
+}
+
+/* The message of an offset; those before it are passed over. */
+MUST static bool
+find(struct lane *l, struct again *a, int64_t offset, const struct consumer_message **out,
+     struct err *e)
+{
+    uint64_t until = clock_mono_ms() + PATIENCE_MS;
+    for (;;) {
+        for (; a->at < a->batch.n; a->at++) {
+            *out = a->batch.msgs + a->at;
+            if ((*out)->offset == offset)
+                return true;
+            if ((*out)->offset > offset)
+                return err_set(e, MR_KAFKA_LOST, "%s:%d offset %" PRId64 " is gone",
+                               a->table->topic, a->partition, offset);
+        }
+        a->at = 0;
+        if (stop_asked(&l->run->stop) || clock_mono_ms() > until)
+            return err_set(e, MR_KAFKA_ERROR, "%s:%d offset %" PRId64 " was not read again",
+                           a->table->topic, a->partition, offset);
+        if (!consumer_poll(a->from, &a->batch, POLL_MS, e))
+            return false;
+    }
+}
+
+bool
+refetch_row(struct lane *l, const struct apply_table *t, int32_t partition,
+            const struct fifo_row *thin, const struct fifo_row **out, struct err *e)
+{
+    struct again *a;
+    const struct consumer_message *m;
+    if ((!l->refetch && !refetch_new(l, e)) ||
+        !again_of(l->refetch, t, partition, thin->offset, &a, e) ||
+        !find(l, a, thin->offset, &m, e))
+        return err_wrap(e, "reading again");
+    struct fifo_row *r = arena_alloc(&l->copies, sizeof *r + m->key.n + m->value.n);
+    *r = *thin;
+    r->key_len = (uint32_t)m->key.n;
+    r->value_len = (uint32_t)m->value.n;
+    uint8_t *p = (uint8_t *)(r + 1);
+    if (m->key.n)
+        memcpy(p, m->key.p, m->key.n);
+    if (m->value.n)
+        memcpy(p + m->key.n, m->value.p, m->value.n);
+    *out = r;
+    return true;
+}
+
+void
+refetch_end(struct lane *l)
+{
+    struct refetch *f = l->refetch;
+    if (!f)
+        return;
+    for (size_t i = 0; i < f->len; i++) {
+        consumer_batch_free(&f->list[i].batch);
+        consumer_close(f->list[i].from);
+    }
+    f->len = 0;
+}
+
+void
+refetch_free(struct refetch *f)
+{
+    if (!f)
+        return;
+    consumer_free(f->consumer);
+    free(f->list);
+    free(f);
+}

@@ -1,0 +1,239 @@
+/* A run of one task: opens the target, takes it over, begins where its checkpoints say, works
+ * until it is stopped or cannot go on, and leaves nothing behind but those checkpoints.
+ *
+ * Order at the start: connect; claim (from then on no earlier owner can write); gate; lanes;
+ * progress topic to its end (which makes the tables and sends their open jobs); rows. At the
+ * end: no new jobs; those under way finish, or their connections are interrupted after a while
+ * and the server rolls back; then everything is closed. Dying anywhere is the same as that.
+ *
+ * Thread: the unit's.
+ */
+#include "apply/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "apply/apply.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "task/secret.h"
+
+#define STOP_PATIENCE_MS  8000
+#define ERROR_PATIENCE_MS 2000
+#define RESULTS_MAX       65536
+
+bool
+apply_wants(void *ctx, const struct task *t)
+{
+    (void)ctx;
+    return t->sink_type == TASK_SINK_MYSQL && t->sink.uri;
+}
+
+MUST static bool
+open_target(struct apply_run *r, struct err *e)
+{
+    if (!secret_open_endpoint(r->config, r->task, &r->task->sink, &r->uri, e))
+        return false;
+    r->ops = sink_find(r->uri.scheme);
+    if (!r->ops)
+        return err_set(e, MR_BAD_URI, "no sink for %s://", r->uri.scheme);
+    struct sink_conf conf = {.task_id = r->task->id,
+                             .task = r->task->name,
+                             .uri = &r->uri,
+                             .config = r->config,
+                             .instance = worker_instance(unit_worker(r->unit)),
+                             .stop = &r->stop};
+    return r->ops->open(&conf, &r->sink, e);
+}
+
+MUST static bool
+claim(struct apply_run *r, struct err *e)
+{
+    struct arena a;
+    struct sink_point *points;
+    size_t n = 0;
+    arena_init(&a, 0);
+    bool ok = r->ops->claim(r->sink, &a, &points, &n, e);
+    r->stored = mem_array(n + 1, sizeof *r->stored);
+    r->stored_target = mem_array(n + 1, sizeof(char *));
+    for (size_t i = 0; ok && i < n; i++) {
+        struct checkpoint *ck = r->stored + i;
+        checkpoint_init(ck, r->task->inc);
+        r->stored_target[i] = mem_strdup(points[i].target);
+        r->stored_len++;
+        ok = checkpoint_decode(points[i].state, ck, e) ||
+             err_wrap(e, "checkpoint of %s", points[i].target);
+    }
+    arena_free(&a);
+    if (ok)
+        log_info("target_claimed", F_STR("task", r->task->name),
+                 F_U64("owner", r->ops->owner(r->sink)), F_U64("tables", n));
+    return ok;
+}
+
+MUST static bool
+open_gate(struct apply_run *r)
+{
+    struct gate_conf conf = {
+        .inc = r->task->inc, .task_consistency = r->by_task, .batch_bytes = r->rows_max / 4};
+    r->gate = gate_new(&conf);
+    return r->gate != NULL;
+}
+
+/* The consumer of the rows: its memory over all partitions is a quarter of apply.memory.bytes.
+ */
+MUST static bool
+open_rows(struct apply_run *r, struct err *e)
+{
+    size_t parts = 0;
+    for (size_t i = 0; i < r->tables_len; i++)
+        parts += r->tables[i]->parts_len;
+    int64_t budget = config_int(r->config, "apply.memory.bytes") / 4;
+    int64_t each = budget / (int64_t)(parts < 8 ? 8 : parts);
+    if (each < 64 << 10)
+        each = 64 << 10;
+    struct consumer_conf conf;
+    consumer_conf_load(&conf, r->config, "millrace-apply");
+    conf.queue_bytes = each / 2;
+    conf.fetch_bytes = each / 2;
+    conf.fetch_wait_ms = 50;
+    char fetch_max[24];
+    snprintf(fetch_max, sizeof fetch_max, "%lld", (long long)(budget / 2));
+    if (conf.kafka.properties_n < KAFKA_PROPERTIES_MAX)
+        conf.kafka.properties[conf.kafka.properties_n++] =
+            (struct kafka_property){"fetch.max.bytes", fetch_max};
+    return consumer_new(&conf, &r->data, e);
+}
+
+MUST static bool
+open_kafka(struct apply_run *r, struct err *e)
+{
+    struct kafka_settings settings;
+    struct consumer_conf conf;
+    kafka_settings_load(r->config, "millrace-apply-admin", &settings);
+    consumer_conf_load(&conf, r->config, "millrace-apply-ends");
+    conf.isolation = KAFKA_READ_UNCOMMITTED;
+    return admin_new(&settings, 10000, &r->admin, e) && consumer_new(&conf, &r->ends, e);
+}
+
+MUST static bool
+open_lanes(struct apply_run *r, struct err *e)
+{
+    unsigned n = r->by_task ? 1 : (unsigned)config_int(r->config, "apply.lanes");
+    r->lanes = mem_array(n, sizeof(struct lane *));
+    for (unsigned i = 0; i < n; i++)
+        if (!lane_start(r, i, e))
+            return false;
+    return true;
+}
+
+MUST static bool
+start(struct apply_run *r, struct err *e)
+{
+    return open_target(r, e) && claim(r, e) && open_gate(r) && open_kafka(r, e) &&
+           open_lanes(r, e) && read_progress_start(r, e) && open_rows(r, e);
+}
+
+/* Jobs that are still with lanes come back. */
+static void
+drain(struct apply_run *r, unsigned patience_ms)
+{
+    uint64_t until = clock_mono_ms() + patience_ms;
+    bool interrupted = false;
+    while (r->in_flight) {
+        struct job *j = ring_pop(r->results, 50);
+        if (j) {
+            r->in_flight--;
+            job_free(j);
+        }
+        if (interrupted || clock_mono_ms() < until)
+            continue;
+        interrupted = true;
+        for (unsigned i = 0; i < r->lanes_len; i++)
+            if (r->lanes[i]->sink)
+                r->ops->interrupt(r->lanes[i]->sink);
+    }
+}
+
+static void
+close_all(struct apply_run *r)
+{
+    for (unsigned i = 0; i < r->lanes_len; i++)
+        lane_stop(r->lanes[i]);
+    for (unsigned i = 0; i < r->lanes_len; i++)
+        lane_free(r->lanes[i]);
+    for (size_t i = 0; i < r->tables_len; i++)
+        tables_free(r->tables[i]);
+    if (r->progress)
+        log_reader_close(r->progress);
+    consumer_free(r->data);
+    consumer_free(r->ends);
+    if (r->admin)
+        admin_free(r->admin);
+    gate_free(r->gate);
+    if (r->sink)
+        r->ops->close(r->sink);
+    for (size_t i = 0; i < r->stored_len; i++) {
+        checkpoint_free(r->stored + i);
+        free(r->stored_target[i]);
+    }
+    free(r->stored);
+    free(r->stored_target);
+    free(r->tables);
+    free(r->lanes);
+    ring_destroy(r->results);
+    close(r->wake_fd);
+    arena_free(&r->scratch);
+    uri_free(&r->uri);
+    stop_free(&r->stop);
+}
+
+static void
+init(struct apply_run *r, struct unit *u)
+{
+    r->unit = u;
+    r->task = unit_task(u);
+    r->config = unit_config(u);
+    r->source_n = r->task->sources[0].n;
+    r->by_task = r->task->consistency == TASK_BY_TASK;
+    r->rows_max = (size_t)config_int(r->config, "apply.memory.bytes") / 2;
+    r->part_rows_max = (size_t)config_int(r->config, "apply.batch.rows");
+    r->atomic_rows_max = (uint64_t)config_int(r->config, "atomic.rows.max");
+    r->results = ring_new(RESULTS_MAX);
+    r->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (r->wake_fd < 0)
+        mem_die("eventfd");
+    arena_init(&r->scratch, 0);
+    stop_init(&r->stop, unit_stop(u));
+}
+
+bool
+apply_run(void *ctx, struct unit *u, struct err *e)
+{
+    (void)ctx;
+    struct apply_run r = {0};
+    init(&r, u);
+    report_start(&r);
+    bool ok = start(&r, e) && intake_run(&r, e);
+    bool stopped = stop_asked(unit_stop(u));
+    stop_ask(&r.stop);
+    drain(&r, stopped ? STOP_PATIENCE_MS : ERROR_PATIENCE_MS);
+    report_stop(&r);
+    close_all(&r);
+    return ok || stopped;
+}
+
+bool
+apply_dropped(void *ctx, struct unit *u, struct err *e)
+{
+    (void)ctx;
+    struct apply_run r = {0};
+    init(&r, u);
+    bool ok = open_target(&r, e) && r.ops->forget(r.sink, e);
+    stop_ask(&r.stop);
+    close_all(&r);
+    return ok;
+}

@@ -1,0 +1,154 @@
+/* Sink: the table of functions by which apply writes to a kind of target. One static table per
+ * kind, listed in apply/sink.c.
+ *
+ * A target keeps one checkpoint row per (task, target table): who owns it and an opaque state
+ * (task/checkpoint.h). The target rule (docs/ARCHITECTURE.md, "Target rule"): a unit of work is
+ *   begin    opens a transaction, locks the checkpoint rows of its tables and compares them
+ *            with the base the batch was built on; SINK_OTHER = do nothing, look at them
+ *   write    rows of one table in one way, any number of times
+ *   commit   rows and new checkpoints, atomically
+ * and every error rolls all of it back. After an error of class ERR_UNKNOWN, and after any lost
+ * connection, the next begin decides: it finds either the base or the new checkpoint.
+ *
+ * DDL is outside of that transaction: the caller commits an intent in the checkpoint first,
+ * then calls ddl (which looks, executes, looks again), then commits the checkpoint without it.
+ *
+ * Threads: a sink is used by the thread that opened it; each lane by its own thread. A lane's
+ * calls never wait longer than send-sql-timeout; sink_ops.interrupt ends them from any thread.
+ */
+#ifndef MILLRACE_APPLY_SINK_H
+#define MILLRACE_APPLY_SINK_H
+
+#include "base/config.h"
+#include "base/stop.h"
+#include "base/uri.h"
+#include "schema/cell.h"
+#include "schema/table.h"
+
+struct sink;
+struct sink_lane;
+
+/* A checkpoint row. target: "" is the task's own row, which numbers the owners. */
+struct sink_point {
+    const char *target;
+    uint64_t owner;
+    uint64_t instance;
+    uint64_t commits; /* every change of the row adds one */
+    struct bytes state;
+};
+
+/* Borrowed until close. */
+struct sink_conf {
+    const char *task_id; /* UUID */
+    const char *task;    /* name, for messages */
+    const struct uri *uri;
+    const struct config *config;
+    uint64_t instance;
+    const struct stop *stop;
+};
+
+/* What a target table is to its source table. Names are the target's. */
+enum sink_shape {
+    SINK_ABSENT,
+    SINK_FITS,
+    SINK_DIFFERS, /* *why names the first difference */
+};
+
+struct sink_look {
+    enum sink_shape shape;
+    bool empty;       /* no rows */
+    bool more_unique; /* it has a unique key besides the row's own */
+    char why[256];
+};
+
+enum sink_ddl {
+    SINK_CREATE,   /* table of that name, from the table version */
+    SINK_EVOLVE,   /* alter it to the table version */
+    SINK_TRUNCATE, /* all its rows go */
+    SINK_COPY,   /* `other` := an empty table of the same definition; a left-over goes first */
+    SINK_SWAP,   /* `other` takes the name of `table`, whose old content goes */
+    SINK_REMOVE, /* drop it if it is there */
+};
+
+struct sink_step {
+    enum sink_ddl what;
+    const char *db;
+    const char *table;
+    const char *other;        /* COPY, SWAP: table name in the same database */
+    const struct table *from; /* EVOLVE: the version the table follows now, may be NULL */
+    const struct table *to;   /* CREATE, EVOLVE */
+};
+
+enum sink_op {
+    SINK_DELETE, /* rows: the key's cells at least; a key that is not there is fine */
+    SINK_UPSERT, /* whatever is there, this is the row now. Not with further unique keys */
+    SINK_INSERT, /* the key is not there: one that is, or a unique key that collides, is
+                    MR_TARGET_DUPLICATE */
+    SINK_LOAD,   /* as insert, but where the key is there, that row says the same already */
+};
+
+/* Rows to be written in one way, at most one a key. */
+struct sink_part {
+    const char *db; /* of the target */
+    const char *table;
+    const struct table *version;
+    enum sink_op op;
+    const struct cell *const *rows; /* each version->column_count cells */
+    size_t n;
+};
+
+enum sink_begin {
+    SINK_BASE,  /* as expected: write */
+    SINK_OTHER, /* rolled back; found[] tells what is stored */
+};
+
+struct sink_ops {
+    const char *name;
+    /* Connects, makes what holds the checkpoints. */
+    bool (*open)(const struct sink_conf *c, struct sink **out, struct err *e);
+    void (*close)(struct sink *s); /* after its lanes */
+    /* Makes this instance the owner of every checkpoint row of the task: the connections of the
+     * owner before are ended, none of its statements can take effect any more. Gives all rows,
+     * in arena a. */
+    bool (*claim)(struct sink *s, struct arena *a, struct sink_point **points, size_t *n,
+                  struct err *e);
+    /* The task was dropped: its checkpoint rows go. */
+    bool (*forget)(struct sink *s, struct err *e);
+    uint64_t (*owner)(const struct sink *s);
+
+    /* SINK_LOAD is there and fast. */
+    bool (*can_load)(const struct sink *s);
+
+    bool (*lane_open)(struct sink *s, unsigned index, struct sink_lane **out, struct err *e);
+    void (*lane_close)(struct sink_lane *l);
+    void (*interrupt)(struct sink_lane *l); /* any thread */
+    /* Makes or adopts the row of a target; what is stored then is in *out (arena a). From now
+     * on the lane speaks for it. MR_TARGET_TAKEN: an owner above ours has it. */
+    bool (*adopt)(struct sink_lane *l, const char *target, struct bytes state, struct arena *a,
+                  struct sink_point *out, struct err *e);
+
+    /* base and found: n each, by target ascending; found is filled when SINK_OTHER (arena a).
+     * MR_TARGET_TAKEN when another owns one of them. */
+    bool (*begin)(struct sink_lane *l, const struct sink_point *base, size_t n, struct arena *a,
+                  struct sink_point *found, enum sink_begin *outcome, struct err *e);
+    bool (*write)(struct sink_lane *l, const struct sink_part *p, struct err *e);
+    /* points: the new states of those of begin's that change. */
+    bool (*commit)(struct sink_lane *l, const struct sink_point *points, size_t n,
+                   struct err *e);
+    void (*rollback)(struct sink_lane *l); /* never fails: a broken connection is dropped */
+
+    bool (*look)(struct sink_lane *l, const char *db, const char *table,
+                 const struct table *version, struct sink_look *out, struct err *e);
+    /* False with MR_TARGET_DDL when the target cannot express it. May be repeated: true when
+     * it is done, whoever did it. */
+    bool (*ddl)(struct sink_lane *l, const struct sink_step *step, struct err *e);
+    /* The statement(s) of a step, for the intent record and the log. */
+    bool (*ddl_text)(struct sink_lane *l, const struct sink_step *step, struct buf *out,
+                     struct err *e);
+};
+
+/* NULL: no such kind here. */
+const struct sink_ops *
+sink_find(const char *scheme);
+
+#endif

@@ -1,0 +1,419 @@
+/* Steps: what happens to a target table besides rows: made, altered, truncated, loaded again.
+ *
+ * DDL at the target is outside of the checkpoint's transaction. So: the checkpoint that ends at
+ * the event is stored with an intent {kind, event, statement, how to do it again}; the
+ * statement is executed; the checkpoint is stored without it. Die between any two of these:
+ * whoever opens the table finds the intent, executes it again (every step looks first, and
+ * doing it twice is the same as once, since no row is written while an intent is pending) and
+ * clears it.
+ *
+ * A restarted task (another incarnation than the checkpoint's) loads every table again: an
+ * empty hidden table, made from the target's own definition, takes every row of the new
+ * incarnation; at the event that ends the load it takes the target's name, in one RENAME. Until
+ * then the target stays as it was, readable; it does not follow the stream, because between the
+ * two incarnations changes are missing that later ones may depend on. Rows gone at the source
+ * are not in the hidden table, so they are gone after the swap. A load of a task that copies
+ * into an existing table for the first time writes to it directly.
+ *
+ * `loads` of the checkpoint: {own: the table holds nothing but what this incarnation wrote,
+ * table: the hidden table, absent when rows go to the target itself, loaded}.
+ *
+ * Failpoints: apply.intent.before (checkpoint with intent), apply.intent.after_commit,
+ * apply.ddl.after, apply.intent.cleared. Thread: the table's lane.
+ */
+#include "apply/apply.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/fault.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+static const struct {
+    enum sink_ddl what;
+    const char *kind;
+} kinds[] = {
+    {SINK_CREATE, "create"}, {SINK_EVOLVE, "evolve"}, {SINK_TRUNCATE, "truncate"},
+    {SINK_COPY, "copy"},     {SINK_SWAP, "swap"},
+};
+
+static const char *
+kind_text(enum sink_ddl what)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (kinds[i].what == what)
+            return kinds[i].kind;
+    return "";
+}
+
+static bool
+kind_parse(const char *kind, enum sink_ddl *what)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (!strcmp(kinds[i].kind, kind)) {
+            *what = kinds[i].what;
+            return true;
+        }
+    return false;
+}
+
+/* Name of the hidden table: of the target's, so that a left-over is found again. */
+static char *
+hidden_name(const struct apply_table *t)
+{
+    return mem_printf("_millrace_new_%016" PRIx64, (uint64_t)hash_crc32(0, bytes_str(t->target))
+                                                           << 32 |
+                                                       hash_murmur2(bytes_str(t->target)));
+}
+
+static void
+set_loads(struct checkpoint *ck, bool own, const char *hidden, bool loaded)
+{
+    json_free(ck->loads);
+    ck->loads = json_object_new();
+    json_set(ck->loads, "own", json_bool_new(own));
+    if (hidden)
+        json_set(ck->loads, "table", json_str(hidden));
+    json_set(ck->loads, "loaded", json_bool_new(loaded));
+}
+
+/* own.written and its friends from the stored checkpoint. */
+static void
+read_loads(struct apply_table *t)
+{
+    struct lane_table *o = &t->own;
+    const char *hidden = o->ck.loads ? json_get_str(o->ck.loads, "table", NULL) : NULL;
+    char *written = mem_strdup(hidden ? hidden : t->to_table);
+    free(o->written);
+    o->written = written;
+    o->hidden = hidden != NULL;
+    o->own = o->ck.loads && json_get_bool(o->ck.loads, "own", false);
+}
+
+MUST static bool
+look(struct lane *l, struct apply_table *t, const char *table, const struct table *version,
+     struct sink_look *out, struct err *e)
+{
+    return l->run->ops->look(l->sink, t->to_db, table, version, out, e);
+}
+
+/* ---- intents ---- */
+
+static struct json *
+intent_json(const struct bytes text)
+{
+    struct json *j;
+    struct err e = {0};
+    return json_parse(text, &j, &e) ? j : json_object_new();
+}
+
+uint32_t
+steps_intent_version(const struct checkpoint *ck)
+{
+    if (!ck->intent || strcmp(ck->intent->kind, "evolve"))
+        return 0;
+    struct json *j = intent_json(bytes_str(ck->intent->done));
+    uint32_t version = (uint32_t)json_get_u64(j, "version", 0);
+    json_free(j);
+    return version;
+}
+
+/* fresh: a left-over of the table goes first. */
+MUST static bool
+intend(struct lane *l, struct apply_table *t, const struct sink_step *step, struct cut_id id,
+       uint32_t version, bool fresh, struct err *e)
+{
+    struct buf statement = {0}, done = {0};
+    struct err ignored = {0};
+    /* a statement that cannot be written is found out when the step is done */
+    if (!l->run->ops->ddl_text(l->sink, step, &statement, &ignored))
+        buf_reset(&statement);
+    struct json *j = json_object_new();
+    json_set(j, "table", json_str(step->table));
+    if (step->other)
+        json_set(j, "other", json_str(step->other));
+    json_set(j, "version", json_u64(version));
+    json_set(j, "fresh", json_bool_new(fresh));
+    json_dump(j, &done);
+    json_free(j);
+    checkpoint_set_intent(&t->own.next, kind_text(step->what), id, buf_cstr(&statement),
+                          buf_cstr(&done));
+    bool ok = !statement.failed && !done.failed;
+    buf_free(&statement);
+    buf_free(&done);
+    FAULT("apply.intent.before");
+    return ok || err_set(e, MR_NO_MEMORY, "intent");
+}
+
+bool
+steps_intend(struct lane *l, struct apply_table *t, const struct sink_step *step,
+             struct cut_id id, uint32_t version, struct err *e)
+{
+    return intend(l, t, step, id, version, false, e);
+}
+
+/* What the checkpoint says once the step is done. */
+MUST static bool
+settle(struct lane *l, struct apply_table *t, enum sink_ddl what, const struct plan *plan,
+       struct err *e)
+{
+    struct lane_table *o = &t->own;
+    struct sink_look now;
+    lane_next(t);
+    checkpoint_set_intent(&o->next, NULL, (struct cut_id){0, 0}, NULL, NULL);
+    if (what == SINK_SWAP)
+        set_loads(&o->next, o->own, NULL, true);
+    if (what == SINK_CREATE || what == SINK_COPY || what == SINK_EVOLVE)
+        checkpoint_topic(&o->next, t->topic)->version = plan->number;
+    if (what == SINK_CREATE || what == SINK_COPY) {
+        if (!look(l, t, o->written, plan->table, &now, e))
+            return false;
+        if (now.shape != SINK_FITS)
+            return err_set(e, MR_TARGET_SHAPE, "%s.%s: %s", t->to_db, o->written, now.why);
+        o->more_unique = now.more_unique;
+        set_loads(&o->next, now.empty, o->hidden ? o->written : NULL, false);
+    }
+    if (!lane_store(l, &t, 1, NULL, e))
+        return false;
+    o->plan = plan;
+    read_loads(t);
+    return true;
+}
+
+MUST static bool
+execute(struct lane *l, struct apply_table *t, struct sink_step *step, bool fresh,
+        struct err *e)
+{
+    const struct sink_ops *ops = l->run->ops;
+    if (fresh) {
+        struct sink_step gone = *step;
+        gone.what = SINK_REMOVE;
+        if (!ops->ddl(l->sink, &gone, e))
+            return false;
+    }
+    log_info("target_ddl", F_STR("task", l->run->task->name), F_STR("table", t->target),
+             F_STR("step", kind_text(step->what)),
+             F_STR("statement", t->own.ck.intent->statement));
+    return ops->ddl(l->sink, step, e);
+}
+
+bool
+steps_finish(struct lane *l, struct apply_table *t, struct err *e)
+{
+    FAULT("apply.intent.after_commit");
+    const struct checkpoint_intent *in = t->own.ck.intent;
+    struct sink_step step = {.db = t->to_db};
+    if (!kind_parse(in->kind, &step.what))
+        return err_set(e, MR_TARGET_CHECKPOINT, "intent '%s'", in->kind);
+    struct json *j = intent_json(bytes_str(in->done));
+    const struct plan *plan = step.what == SINK_EVOLVE ? t->own.intent_plan : t->own.plan;
+    step.table = json_get_str(j, "table", t->to_table);
+    step.other = json_get_str(j, "other", NULL);
+    step.from = step.what == SINK_EVOLVE ? t->own.plan->table : NULL;
+    step.to = plan ? plan->table : NULL;
+    bool ok = plan != NULL;
+    if (!ok)
+        err_set(e, MR_SCHEMA_UNKNOWN, "%s: version of a pending change", t->topic);
+    ok = ok && execute(l, t, &step, json_get_bool(j, "fresh", false), e);
+    if (ok)
+        FAULT("apply.ddl.after");
+    ok = ok && settle(l, t, step.what, plan, e);
+    json_free(j);
+    FAULT("apply.intent.cleared");
+    return ok;
+}
+
+/* ---- events ---- */
+
+MUST static bool
+plan_version(struct lane *l, const struct job_event *ev, struct sink_step *step, bool *needed,
+             struct err *e)
+{
+    struct apply_table *t = ev->table;
+    if (!ev->plan)
+        return err_set(e, MR_SCHEMA_UNKNOWN, "%s: a version that cannot be read", t->topic);
+    struct sink_look now;
+    if (!look(l, t, t->own.written, ev->plan->table, &now, e))
+        return false;
+    if (now.shape == SINK_ABSENT)
+        return err_set(e, MR_TARGET_SHAPE, "%s.%s was dropped", t->to_db, t->own.written);
+    *needed = now.shape == SINK_DIFFERS;
+    if (*needed)
+        log_info("target_differs", F_STR("task", l->run->task->name), F_STR("table", t->target),
+                 F_STR("difference", now.why));
+    step->what = SINK_EVOLVE;
+    step->from = t->own.plan->table;
+    step->to = ev->plan->table;
+    t->own.intent_plan = ev->plan;
+    return true;
+}
+
+bool
+steps_plan(struct lane *l, const struct job_event *ev, struct sink_step *step, bool *needed,
+           struct err *e)
+{
+    struct apply_table *t = ev->table;
+    *needed = false;
+    *step = (struct sink_step){.db = t->to_db, .table = t->own.written};
+    switch (ev->kind) {
+    case EVENT_VERSION:
+        return plan_version(l, ev, step, needed, e);
+    case EVENT_TRUNCATE:
+        step->what = SINK_TRUNCATE;
+        *needed = true;
+        return true;
+    case EVENT_LOAD_END:
+        step->what = SINK_SWAP;
+        step->table = t->to_table;
+        step->other = t->own.written;
+        *needed = t->own.hidden;
+        return true;
+    case EVENT_DDL:
+    case EVENT_LOAD_BEGIN:
+        return true;
+    }
+    return true;
+}
+
+void
+steps_note(struct apply_table *t, const struct job_event *ev)
+{
+    struct checkpoint *ck = &t->own.next;
+    if (ev->kind == EVENT_VERSION)
+        checkpoint_topic(ck, t->topic)->version = ev->plan->number;
+    if (ev->kind == EVENT_LOAD_END && ck->loads)
+        json_set(ck->loads, "loaded", json_bool_new(true));
+}
+
+/* ---- opening ---- */
+
+MUST static bool
+adopt(struct lane *l, struct apply_table *t, struct err *e)
+{
+    struct lane_table *o = &t->own;
+    struct checkpoint first;
+    struct buf state = {0};
+    struct sink_point p;
+    checkpoint_init(&first, l->run->task->inc);
+    checkpoint_encode(&first, &state);
+    checkpoint_free(&first);
+    arena_reset(&l->points);
+    bool ok = l->run->ops->adopt(l->sink, t->target, buf_bytes(&state), &l->points, &p, e) &&
+              checkpoint_decode(p.state, &o->ck, e);
+    buf_free(&state);
+    if (!ok)
+        return false;
+    o->ck.owner = p.owner;
+    o->ck.instance = p.instance;
+    o->ck.commits = p.commits;
+    buf_reset(&o->state);
+    buf_add_bytes(&o->state, p.state);
+    struct cut_id cut = {0, 0};
+    if (o->ck.source_count)
+        cut = checkpoint_source(&o->ck, l->run->source_n)->cut;
+    /* somebody wrote between our claim and now: begin again from what is stored */
+    if (cut_id_cmp(cut, t->stored_cut) != 0)
+        return err_set(e, MR_TARGET_TAKEN, "%s was written after the claim", t->target);
+    return true;
+}
+
+MUST static bool
+store_and_finish(struct lane *l, struct apply_table *t, struct err *e)
+{
+    if (!lane_store(l, &t, 1, NULL, e))
+        return false;
+    read_loads(t);
+    return t->own.ck.intent ? steps_finish(l, t, e) : true;
+}
+
+/* Rows go to the target's own table; own.next is begun. */
+MUST static bool
+open_direct(struct lane *l, struct apply_table *t, const struct sink_look *now, struct err *e)
+{
+    struct lane_table *o = &t->own;
+    if (now->shape == SINK_DIFFERS)
+        return err_set(e, MR_TARGET_SHAPE, "%s.%s: %s", t->to_db, t->to_table, now->why);
+    set_loads(&o->next, now->empty, NULL, false);
+    o->more_unique = now->more_unique;
+    if (now->shape == SINK_FITS) {
+        checkpoint_topic(&o->next, t->topic)->version = o->plan->number;
+    } else {
+        struct sink_step step = {
+            .what = SINK_CREATE, .db = t->to_db, .table = t->to_table, .to = o->plan->table};
+        if (!intend(l, t, &step, (struct cut_id){0, 0}, o->plan->number, false, e))
+            return false;
+    }
+    return store_and_finish(l, t, e);
+}
+
+/* A new incarnation over an existing table: everything goes to a hidden one. */
+MUST static bool
+open_hidden(struct lane *l, struct apply_table *t, const struct sink_look *now, struct err *e)
+{
+    struct lane_table *o = &t->own;
+    char *hidden = hidden_name(t);
+    bool like = now->shape == SINK_FITS;
+    struct sink_step step = {.what = like ? SINK_COPY : SINK_CREATE,
+                             .db = t->to_db,
+                             .table = like ? t->to_table : hidden,
+                             .other = like ? hidden : NULL,
+                             .to = o->plan->table};
+    set_loads(&o->next, true, hidden, false);
+    if (!like)
+        log_warn("target_made_anew", F_STR("task", l->run->task->name),
+                 F_STR("table", t->target), F_STR("difference", now->why));
+    bool ok = intend(l, t, &step, (struct cut_id){0, 0}, o->plan->number, !like, e) &&
+              store_and_finish(l, t, e);
+    free(hidden);
+    return ok;
+}
+
+MUST static bool
+open_incarnation(struct lane *l, struct apply_table *t, struct err *e)
+{
+    struct lane_table *o = &t->own;
+    struct sink_look now;
+    bool restarted = o->ck.inc != l->run->task->inc;
+    if (!look(l, t, t->to_table, o->plan->table, &now, e))
+        return false;
+    lane_next(t);
+    o->next.inc = l->run->task->inc;
+    o->next.commit_us = 0;
+    checkpoint_set_intent(&o->next, NULL, (struct cut_id){0, 0}, NULL, NULL);
+    checkpoint_topic(&o->next, t->topic)->version = 0;
+    if (restarted && l->run->task->full && now.shape != SINK_ABSENT)
+        return open_hidden(l, t, &now, e);
+    return open_direct(l, t, &now, e);
+}
+
+/* The table rows go to is as it was left. */
+MUST static bool
+open_again(struct lane *l, struct apply_table *t, struct err *e)
+{
+    struct lane_table *o = &t->own;
+    struct sink_look now;
+    if (!look(l, t, o->written, o->plan->table, &now, e))
+        return false;
+    if (now.shape == SINK_FITS) {
+        o->more_unique = now.more_unique;
+        return true;
+    }
+    return err_set(e, MR_TARGET_SHAPE, "%s.%s: %s", t->to_db, o->written,
+                   now.shape == SINK_ABSENT ? "it was dropped" : now.why);
+}
+
+bool
+steps_open(struct lane *l, struct apply_table *t, struct err *e)
+{
+    struct lane_table *o = &t->own;
+    if (!adopt(l, t, e))
+        return false;
+    read_loads(t);
+    if (o->ck.inc != l->run->task->inc || !o->ck.loads)
+        return open_incarnation(l, t, e);
+    if (o->ck.intent && !steps_finish(l, t, e))
+        return false;
+    return open_again(l, t, e);
+}
