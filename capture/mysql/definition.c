@@ -346,19 +346,52 @@ copy_column(const struct column *from, struct column *to, struct arena *a)
 }
 
 static void
-derive_key(const struct binlog_map *m, struct table *t)
+add_unique(struct table *t, const char *name, const uint16_t *columns, const uint32_t *prefixes,
+           uint16_t n)
 {
-    if (!m->key_count)
-        return;
+    t->uniques[t->unique_count++] =
+        (struct unique_key){arena_strdup(&t->arena, name), columns, prefixes, n};
+}
+
+static void
+add_primary(const struct binlog_map *m, struct table *t)
+{
     uint16_t *columns = arena_zalloc(&t->arena, m->key_count * sizeof(*columns));
     uint32_t *prefixes = arena_zalloc(&t->arena, m->key_count * sizeof(*prefixes));
     for (unsigned i = 0; i < m->key_count; i++) {
         columns[i] = m->key[i].column;
         prefixes[i] = m->key[i].prefix;
     }
-    t->uniques = arena_zalloc(&t->arena, sizeof(*t->uniques));
-    t->uniques[0] = (struct unique_key){"PRIMARY", columns, prefixes, m->key_count};
-    t->unique_count = 1;
+    add_unique(t, "PRIMARY", columns, prefixes, m->key_count);
+}
+
+/* A unique key of the hint, if all its columns are still there. */
+static void
+keep_unique(const struct table *hint, const struct unique_key *u, struct table *t)
+{
+    uint16_t *columns = arena_zalloc(&t->arena, u->column_count * sizeof(*columns));
+    uint32_t *prefixes = arena_zalloc(&t->arena, u->column_count * sizeof(*prefixes));
+    for (unsigned i = 0; i < u->column_count; i++) {
+        int at = table_column_find(t, bytes_str(hint->columns[u->columns[i]].name));
+        if (at < 0)
+            return;
+        columns[i] = (uint16_t)at;
+        prefixes[i] = u->prefixes[i];
+    }
+    add_unique(t, u->name, columns, prefixes, u->column_count);
+}
+
+/* The log tells the primary key alone. */
+static void
+derive_keys(const struct binlog_map *m, const struct table *hint, struct table *t)
+{
+    t->uniques =
+        arena_zalloc(&t->arena, (hint ? hint->unique_count + 1U : 1U) * sizeof(*t->uniques));
+    if (m->key_count)
+        add_primary(m, t);
+    for (unsigned i = 0; hint && i < hint->unique_count; i++)
+        if (strcmp(hint->uniques[i].name, "PRIMARY") != 0)
+            keep_unique(hint, &hint->uniques[i], t);
 }
 
 bool
@@ -387,7 +420,7 @@ definition_from_map(const struct binlog_map *m, const struct table *hint,
                             (int)m->table.n, (const char *)m->table.p);
         }
     }
-    derive_key(m, t);
+    derive_keys(m, hint, t);
     table_seal(t);
     *out = t;
     return true;
