@@ -61,7 +61,7 @@ odd_names_stand_in_backquotes(void **state)
 {
     struct task *t = sample_task(TASK_TABLE, "`a,b`.`c.d`:`e:f`.`g``h`, ``` `.x");
     goes_to(t, "a,b", "c.d", "e:f.g`h");
-    goes_to(t, "` ", "x", "");
+    goes_to(t, "` ", "x", "` .x");
     task_unref(t);
 }
 
