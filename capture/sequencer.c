@@ -275,6 +275,13 @@ sequencer_event(struct sequencer *s, uint64_t *seq)
     return true;
 }
 
+uint64_t
+sequencer_note(struct sequencer *s)
+{
+    s->event = true;
+    return ++s->seq;
+}
+
 bool
 sequencer_skip(struct sequencer *s, const struct sequencer_end *end, struct err *e)
 {
