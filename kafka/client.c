@@ -137,17 +137,17 @@ client_code(rd_kafka_resp_err_t code)
     }
 }
 
-bool
-client_err(struct err *e, rd_kafka_resp_err_t code, const char *detail, const char *fmt, ...)
+void
+client_err_fill(struct err *e, rd_kafka_resp_err_t code, const char *detail, const char *fmt,
+                ...)
 {
     char where[512];
     va_list a;
     va_start(a, fmt);
     vsnprintf(where, sizeof where, fmt, a);
     va_end(a);
-    return err_set(e, client_code(code), "%s: %s (%s)", where,
-                   detail && *detail ? detail : rd_kafka_err2str(code),
-                   rd_kafka_err2name(code));
+    err_set(e, client_code(code), "%s: %s (%s)", where,
+            detail && *detail ? detail : rd_kafka_err2str(code), rd_kafka_err2name(code));
 }
 
 int

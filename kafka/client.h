@@ -29,10 +29,12 @@ client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct kafka_setti
 
 enum err_code
 client_code(rd_kafka_resp_err_t code);
-/* Fills e with the code's meaning; text: "<fmt>: <librdkafka's text> (NAME)". Returns false. */
-bool
-client_err(struct err *e, rd_kafka_resp_err_t code, const char *detail, const char *fmt, ...)
-    PRINTF_LIKE(4, 5);
+/* client_err(e, code, detail, format, ...) fills e with the code's meaning; text: "<format>:
+ * <detail, or librdkafka's text> (NAME)". Visibly false, as err_set. */
+#define client_err(...) (client_err_fill(__VA_ARGS__), err_false())
+void
+client_err_fill(struct err *e, rd_kafka_resp_err_t code, const char *detail, const char *fmt,
+                ...) PRINTF_LIKE(4, 5);
 
 /* A non-blocking eventfd, and its emptying. Aborts when the system gives none. */
 int

@@ -134,13 +134,35 @@ consumer_new(const struct consumer_conf *conf, struct consumer **out, struct err
     return true;
 }
 
+static void
+stop(struct consumer_partition *p)
+{
+    if (!p->q)
+        return;
+    rd_kafka_consume_stop(p->rkt, p->id);
+    rd_kafka_queue_io_event_enable(p->q, -1, NULL, 0);
+    rd_kafka_queue_destroy(p->q);
+    p->q = NULL;
+}
+
+static void
+release(struct consumer_partition *p)
+{
+    stop(p);
+    rd_kafka_topic_destroy(p->rkt);
+    free(p->topic);
+    free(p);
+}
+
 void
 consumer_free(struct consumer *c)
 {
     if (!c)
         return;
-    while (c->open)
-        consumer_close(c->open);
+    for (struct consumer_partition *p = c->open, *next; p; p = next) {
+        next = p->next;
+        release(p);
+    }
     rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     close(c->fd);
     pthread_mutex_destroy(&c->lock);
@@ -182,17 +204,6 @@ start(struct consumer_partition *p, int64_t offset, struct err *e)
     return false;
 }
 
-static void
-stop(struct consumer_partition *p)
-{
-    if (!p->q)
-        return;
-    rd_kafka_consume_stop(p->rkt, p->id);
-    rd_kafka_queue_io_event_enable(p->q, -1, NULL, 0);
-    rd_kafka_queue_destroy(p->q);
-    p->q = NULL;
-}
-
 bool
 consumer_open(struct consumer *c, const char *topic, int32_t partition, int64_t offset,
               struct consumer_partition **out, struct err *e)
@@ -219,16 +230,13 @@ consumer_close(struct consumer_partition *p)
 {
     if (!p)
         return;
-    stop(p);
-    rd_kafka_topic_destroy(p->rkt);
     for (struct consumer_partition **at = &p->c->open; *at; at = &(*at)->next) {
         if (*at == p) {
             *at = p->next;
             break;
         }
     }
-    free(p->topic);
-    free(p);
+    release(p);
 }
 
 bool
