@@ -185,14 +185,20 @@ topics_to_json(const struct checkpoint *c, struct json *o)
         const struct checkpoint_topic *t = &c->topics[i];
         struct json *p = json_object_new();
         for (uint32_t k = 0; k < t->part_count; k++) {
+            if (t->parts[k].offset < 0)
+                continue; /* nothing applied: the same as no entry */
             struct json *a = json_array_new();
             json_push(a, json_i64(t->parts[k].offset));
             json_push(a, json_u64(t->parts[k].epoch));
             json_push(a, json_u64(t->parts[k].seq));
             set_number(p, (uint64_t)t->parts[k].partition, a);
         }
-        json_set(parts, t->topic, p);
-        json_set(versions, t->topic, json_u64(t->version));
+        if (json_len(p) > 0)
+            json_set(parts, t->topic, p);
+        else
+            json_free(p);
+        if (t->version)
+            json_set(versions, t->topic, json_u64(t->version));
     }
     json_set(o, "parts", parts);
     json_set(o, "versions", versions);
@@ -287,12 +293,13 @@ topics_from_json(const struct json *o, struct checkpoint *c, struct err *e)
     if (!json_is_object(parts) || !json_is_object(versions))
         return bad(e, "parts");
     for (void *it = NULL; (it = json_next(parts, it, &topic, &list)) != NULL;) {
-        checkpoint_topic(c, topic)->version = (uint32_t)json_get_u64(versions, topic, 0);
         for (void *at = NULL; (at = json_next(list, at, &name, &v)) != NULL;) {
             if (!part_from_json(c, topic, name, v))
                 return bad(e, "parts");
         }
     }
+    for (void *it = NULL; (it = json_next(versions, it, &topic, &v)) != NULL;)
+        checkpoint_topic(c, topic)->version = (uint32_t)json_u64_value(v, 0);
     return true;
 }
 
