@@ -92,7 +92,7 @@ wait_for_p0(struct loader *l, struct loader_chunk *c, struct err *e)
 {
     for (;;) {
         position_free(&c->low);
-        if (!l->ops->mark(l->connection, &c->low, e))
+        if (!l->ops->mark(l->connection, SOURCE_MARK_LOW, &c->low, e))
             return false;
         if (position_covers(&c->low, &c->order->p0))
             return true;
@@ -126,7 +126,7 @@ read_chunk(struct loader *l, struct loader_chunk *c, struct err *e)
     if (o->want_estimate && !l->ops->estimate(l->connection, o->table, &c->estimate, e))
         return false;
     position_free(&c->high);
-    return l->ops->mark(l->connection, &c->high, e);
+    return l->ops->mark(l->connection, SOURCE_MARK_HIGH, &c->high, e);
 }
 
 static void

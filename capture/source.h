@@ -168,6 +168,8 @@ struct source_estimate {
     uint64_t bytes;
 };
 
+enum source_mark { SOURCE_MARK_LOW, SOURCE_MARK_HIGH };
+
 struct source_ops {
     const char *schemes; /* URI schemes, space separated */
 
@@ -216,10 +218,12 @@ struct source_ops {
     void (*loader_stop)(
         struct source_loader *l); /* from any thread: a waiting call fails at once */
     void (*loader_close)(struct source_loader *l);
-    /* Visibility-exact mark: every read started after its return sees every transaction inside
-     * the mark, and every transaction a finished chunk saw is inside a mark taken afterwards.
-     * *out as position_now's. */
-    bool (*mark)(struct source_loader *l, struct position *out, struct err *e);
+    /* LOW: every transaction inside it is visible to every read started after its return. HIGH:
+     * every transaction a read that ended before the call could see is inside it. (They differ:
+     * MySQL shows rows a moment before it adds their GTID to gtid_executed.) *out as
+     * position_now's; comparable by position_covers with the stream's positions. */
+    bool (*mark)(struct source_loader *l, enum source_mark kind, struct position *out,
+                 struct err *e);
     /* Cells are those the stream gives for the same row, byte for byte. MR_SOURCE_TABLE_SCHEMA
      * (class RETRY): the definition no longer fits request->table; a chunk that was begun with
      * another version than the stream's at its high mark must be dropped and read again. */
@@ -228,7 +232,7 @@ struct source_ops {
     bool (*estimate)(struct source_loader *l, const struct table *t,
                      struct source_estimate *out, struct err *e);
 
-    /* Is the transaction of this id (source_txn.id) inside the mark? */
+    /* Is the transaction of this id (source_txn.id) inside the LOW mark? */
     bool (*mark_covers_txn)(const struct position *mark, struct bytes txn_id);
 };
 

@@ -40,9 +40,9 @@ loader_close(struct source_loader *l)
 }
 
 bool
-loader_mark(struct source_loader *l, struct position *out, struct err *e)
+loader_mark(struct source_loader *l, enum source_mark kind, struct position *out, struct err *e)
 {
-    return place_mark(l->source, l->conn, out, e);
+    return place_mark(l->source, l->conn, kind, out, e);
 }
 
 static uint64_t

@@ -1,9 +1,11 @@
 /* Where the log is: current positions, visibility-exact marks, and whether a kept position can
  * still be served.
  *
- * Marks (measured, see docs/ARCHITECTURE.md): MySQL with GTIDs: @@gtid_executed. MySQL without:
- * file and position, together with locking chunk reads. MariaDB:
- * Binlog_snapshot_file/_position; @@gtid_binlog_pos runs ahead of what is visible.
+ * Marks (measured by tests/bench/source_race.c). MySQL with GTIDs: low = @@gtid_executed, never
+ * ahead of what is visible; high = the end of the log, because a row can be seen a moment
+ * before its GTID is in gtid_executed. MySQL without: the end of the log, together with locking
+ * chunk reads. MariaDB: Binlog_snapshot_file/_position; its @@gtid_binlog_pos runs ahead of
+ * what is visible.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -83,22 +85,24 @@ maria_snapshot(struct mysql_conn *c, struct arena *a, struct position *out, stru
 }
 
 MUST static bool
-read_mark(const struct source *s, struct mysql_conn *c, struct arena *a, struct position *out,
-          struct err *e)
+read_mark(const struct source *s, struct mysql_conn *c, enum source_mark kind, struct arena *a,
+          struct position *out, struct err *e)
 {
     if (s->info.flavor == FLAVOR_MARIADB)
         return maria_snapshot(c, a, out, e);
-    return atomic_load(&s->use_gtid) ? mysql_gtid(c, a, out, e) : mysql_file(c, a, out, e);
+    bool by_set = atomic_load(&s->use_gtid) && kind == SOURCE_MARK_LOW;
+    return by_set ? mysql_gtid(c, a, out, e) : mysql_file(c, a, out, e);
 }
 
 bool
-place_mark(const struct source *s, struct mysql_conn *c, struct position *out, struct err *e)
+place_mark(const struct source *s, struct mysql_conn *c, enum source_mark kind,
+           struct position *out, struct err *e)
 {
     struct arena a;
     arena_init(&a, 4096);
     position_init(out, s->info.kind);
     snprintf(out->server, sizeof(out->server), "%s", s->info.identity);
-    bool ok = read_mark(s, c, &a, out, e);
+    bool ok = read_mark(s, c, kind, &a, out, e);
     arena_free(&a);
     if (!ok)
         position_free(out);

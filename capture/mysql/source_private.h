@@ -57,9 +57,10 @@ server_lookup(void *source, const struct source_name *name, enum definition_kind
               struct table **out, struct err *e);
 
 /* place.c: where the log is */
-/* The visibility-exact mark of DESIGN's table for this server; *out initialised here. */
+/* source_ops.mark. */
 MUST bool
-place_mark(const struct source *s, struct mysql_conn *c, struct position *out, struct err *e);
+place_mark(const struct source *s, struct mysql_conn *c, enum source_mark kind,
+           struct position *out, struct err *e);
 MUST bool
 place_now(struct source *s, struct position *out, struct err *e);
 /* MR_SOURCE_IDENTITY, MR_SOURCE_PURGED. *start: what to ask the server for. */
@@ -92,7 +93,8 @@ loader_stop(struct source_loader *l);
 void
 loader_close(struct source_loader *l);
 MUST bool
-loader_mark(struct source_loader *l, struct position *out, struct err *e);
+loader_mark(struct source_loader *l, enum source_mark kind, struct position *out,
+            struct err *e);
 MUST bool
 loader_estimate(struct source_loader *l, const struct table *t, struct source_estimate *out,
                 struct err *e);
