@@ -327,6 +327,8 @@ progress_view_live(const struct progress_view *v, size_t i, struct buf *key, str
 {
     for (size_t t = 0; t < v->table_count; t++) {
         const struct live *l = v->tables[t]->versions;
+        while (l && l->id.seq > v->tail.seq)
+            l = l->next; /* no cut confirms it: void once the next epoch begins */
         if (l && i-- == 0) {
             buf_add_bytes(key, buf_bytes(&l->key));
             buf_add_bytes(value, buf_bytes(&l->value));
@@ -365,6 +367,14 @@ progress_view_anchor(const struct progress_view *v)
 }
 
 /* ---- feed ---- */
+
+/* Where a reader must begin to make sense of the record at `offset`: at the epoch record in
+ * force there, without which the cuts behind it belong to nobody. */
+static int64_t
+readable_from(const struct progress_view *v, int64_t offset)
+{
+    return v->epoch.offset >= 0 ? v->epoch.offset : offset;
+}
 
 static void
 feed_claim(struct progress_view *v, const struct progress_record *r, struct progress_fed *out)
@@ -481,7 +491,7 @@ feed_event(struct progress_view *v, const struct progress_record *r, struct prog
         out->verdict = PROGRESS_IS_FOREIGN;
     else if (progress_view_void(v, r->epoch, r->seq))
         out->verdict = PROGRESS_IS_VOID;
-    else if (r->event == EVENT_VERSION && !version_put(v, r, at.offset))
+    else if (r->event == EVENT_VERSION && !version_put(v, r, readable_from(v, at.offset)))
         out->verdict = PROGRESS_IS_REPEAT;
 }
 
@@ -501,7 +511,7 @@ progress_view_feed(struct progress_view *v, const struct progress_record *r,
     case PROGRESS_LOAD:
         out->verdict = r->inc == v->conf.inc ? PROGRESS_IS_LOAD : PROGRESS_IS_FOREIGN;
         if (out->verdict == PROGRESS_IS_LOAD)
-            load_put(v, r, at.offset);
+            load_put(v, r, readable_from(v, at.offset));
         return true;
     case PROGRESS_EVENT:
         feed_event(v, r, at, out);
