@@ -26,9 +26,7 @@ source_mysql_describe(struct source *s, const char *database, const char *name,
     return server_lookup(s, &n, &kind, out, e);
 }
 
-/* The decoder and the stream must take the same way: by GTID set or by file. MariaDB's
- * transactions are named by file and position although they have GTIDs, because its marks are.
- */
+/* The decoder and the stream must take the same way: by GTID set or by file. */
 static bool
 source_mysql_decoder_new(struct source *s, const struct position *from,
                          struct source_sink *sink, struct source_decoder **out, struct err *e)
@@ -40,7 +38,7 @@ source_mysql_decoder_new(struct source *s, const struct position *from,
         .flavor = s->info.flavor,
         .collations = &s->collations,
         .verify_checksum = s->conf.verify_checksum,
-        .use_gtid = !maria && from->gtid && s->info.gtid,
+        .use_gtid = from->gtid && s->info.gtid,
         .lookup = server_lookup,
         .lookup_ctx = s,
     };
@@ -80,7 +78,8 @@ source_mysql_forget(struct source_decoder *d, const struct source_name *name)
 }
 
 /* "file:pos" is where a transaction begins, a mark lies between transactions: it covers what
- * begins before it. */
+ * begins before it. MariaDB's marks have no GTIDs: use the place of the transaction's begin
+ * instead. */
 static bool
 source_mysql_covers(const struct position *mark, struct bytes txn_id)
 {
