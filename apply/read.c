@@ -97,8 +97,8 @@ on_scan(void *ctx, const struct consumer_message *m, struct err *e)
     if (ok && rec.kind == PROGRESS_CUT) {
         if (rec.inc != s->run->task->inc)
             s->foreign = true;
-        else
-            s->anchor = rec.anchor < 0 ? m->offset : rec.anchor;
+        else if (rec.anchor >= 0)
+            s->anchor = rec.anchor;
     }
     progress_record_free(&rec);
     arena_reset(&s->run->scratch);

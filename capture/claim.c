@@ -28,9 +28,8 @@ scan_record(void *ctx, const struct consumer_message *m, struct err *e)
     arena_init(&a, 4096);
     struct progress_record r;
     bool ok = progress_decode(m->key, m->value, &a, &r, e);
-    if (ok && r.kind == PROGRESS_CUT) {
-        int64_t anchor = r.anchor >= 0 && r.anchor < m->offset ? r.anchor : m->offset;
-        sc->anchor = sc->found && sc->anchor < anchor ? sc->anchor : anchor;
+    if (ok && r.kind == PROGRESS_CUT && r.anchor >= 0) {
+        sc->anchor = sc->found && sc->anchor < r.anchor ? sc->anchor : r.anchor;
         sc->found = true;
     }
     progress_record_free(&r);
@@ -213,7 +212,14 @@ claim_epoch(struct session *s, struct err *e)
     buf_free(&key);
     buf_free(&value);
     s->refresh = true;
-    return ok || err_wrap(e, "epoch record");
+    if (!ok)
+        return err_wrap(e, "epoch record");
+    /* Our own view knows the epoch record's offset before the first cut names an anchor. */
+    struct feed f = {.s = s, .own_seen = true};
+    if (!log_reader_to_end(s->log, feed_record, &f, e))
+        return false;
+    sequencer_set_anchor(s->seq, progress_view_anchor(s->view));
+    return true;
 }
 
 bool

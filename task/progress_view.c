@@ -447,7 +447,8 @@ static bool
 cut_check(const struct progress_view *v, const struct progress_record *r, struct progress_at at,
           bool linked, struct err *e)
 {
-    if (!v->conf.strict)
+    /* Of another incarnation nothing is applied: reading may begin in the midst of it. */
+    if (!v->conf.strict || r->inc != v->conf.inc)
         return true;
     if (!progress_view_has_epoch(v, r->epoch))
         return err_set(e, MR_KAFKA_LOST,
@@ -467,6 +468,12 @@ feed_cut(struct progress_view *v, const struct progress_record *r, struct progre
          struct progress_fed *out, struct err *e)
 {
     if (r->epoch < v->max_claim || is_impostor(epoch_find(v, r->epoch), r)) {
+        out->verdict = PROGRESS_IS_VOID;
+        return true;
+    }
+    if (v->conf.strict && !v->has_tail && !progress_view_has_epoch(v, r->epoch)) {
+        /* The reader began at an anchor below the newest epoch record; whoever stored it is
+         * past this cut. */
         out->verdict = PROGRESS_IS_VOID;
         return true;
     }
