@@ -185,7 +185,41 @@ payload_parse(struct bytes body, struct payload *out, struct err *e)
            err_set(e, MR_SOURCE_CORRUPT, "a TRANSACTION_PAYLOAD event is cut short");
 }
 
-MUST static bool
+MUST /* The place the server waits at, when it has sent (or left out, by GTID) all before it.
+      * v1: the header's position and the file's name as the body; v2: fields of type, length,
+      * value: 1 file, 2 position (libbinlogevents, Heartbeat_event_v2). */
+     static uint64_t
+     heartbeat_pos(const struct binlog_decoder *d, const struct binlog_event *ev)
+{
+    struct bytes file = ev->body;
+    uint64_t pos = (d->pos & ~(uint64_t)UINT32_MAX) | ev->next_pos;
+    struct reader r = reader_of(ev->body);
+    while (ev->type == BINLOG_HEARTBEAT_V2 && reader_left(&r) > 0 && !r.failed) {
+        uint8_t field = reader_u8(&r);
+        if (field == 0)
+            break;
+        struct bytes value = reader_lenenc_bytes(&r);
+        struct reader v = reader_of(value);
+        if (field == 1)
+            file = value;
+        else if (field == 2)
+            pos = reader_lenenc(&v);
+    }
+    return !r.failed && bytes_eq(file, bytes_str(d->file)) ? pos : 0;
+}
+
+static bool
+on_heartbeat(struct binlog_decoder *d, const struct binlog_event *ev, struct err *e)
+{
+    if (d->in_txn)
+        return true;
+    uint64_t pos = heartbeat_pos(d, ev);
+    if (pos > d->pos)
+        d->pos = d->position.pos = pos;
+    return d->sink->heartbeat(d->sink->ctx, e);
+}
+
+static bool
 dispatch(struct binlog_decoder *d, const struct binlog_event *ev, struct err *e);
 
 MUST static bool
@@ -309,7 +343,7 @@ dispatch(struct binlog_decoder *d, const struct binlog_event *ev, struct err *e)
         return on_payload(d, ev, e);
     case BINLOG_HEARTBEAT:
     case BINLOG_HEARTBEAT_V2:
-        return d->in_txn || d->sink->heartbeat(d->sink->ctx, e);
+        return on_heartbeat(d, ev, e);
     default:
         return on_other(ev, e);
     }
