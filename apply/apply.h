@@ -36,6 +36,7 @@ struct lane;
 struct plan {
     struct plan *older;
     uint32_t number;
+    uint64_t seq; /* of its event */
     struct table *table;
     struct row_decoder *decoder;
     bool id_known;
@@ -192,7 +193,8 @@ struct apply_run {
     size_t rows_max;
     size_t part_rows_max; /* rows of one fold */
     bool by_task;
-    bool started; /* the progress topic was read to its end */
+    int64_t start; /* offset from which the progress topic was read */
+    bool started;  /* the progress topic was read to its end */
     uint64_t atomic_rows_max;
     uint64_t reported_us;
     uint64_t rows;
@@ -226,6 +228,11 @@ void
 tables_stop(struct apply_table *t, const struct err *e);
 void
 tables_free(struct apply_table *t);
+
+/* ---- run.c ---- */
+/* Tables and gate as if nothing had been read. Before any job. */
+void
+run_forget_tables(struct apply_run *r);
 
 /* ---- intake.c ---- */
 /* Until the stop is asked or an error ends the run. */

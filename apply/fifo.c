@@ -166,7 +166,8 @@ fifo_take(struct fifo *f, size_t n)
     struct fifo_cursor c = fifo_walk(f);
     for (size_t i = 0; i < n; i++) {
         const struct fifo_row *r = fifo_next(&c);
-        f->bytes -= r->key_len + r->value_len;
+        if (r)
+            f->bytes -= r->key_len + r->value_len;
     }
     f->n -= n;
     if (!f->n) {

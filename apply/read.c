@@ -1,9 +1,10 @@
 /* Reading: the progress topic into the gate, row records into the gate and the queues.
  *
  * Start of the progress topic: the least progress_offset of the stored checkpoints of this
- * incarnation, and the anchor of the newest cut, whichever is lower; the newest cut is found
- * from the end backwards, so the length of the topic does not count. Every record a checkpoint
- * needs (epochs, table versions, events to come) is at or behind its progress_offset.
+ * incarnation (a new row stores where this run began, so a table is never read from behind its
+ * own events); without any, the first record of the incarnation, found from the end backwards.
+ * Every record a checkpoint needs (epochs, table versions, events to come) is at or behind its
+ * progress_offset.
  *
  * A row of a schema that no known version has waits until the progress topic was read up to its
  * end as it was when the row was met: a row of ours always comes after its version event. If it
@@ -73,33 +74,29 @@ read_progress(struct apply_run *r, bool *worked, struct err *e)
     return true;
 }
 
-/* From the end backwards, window by window: the newest cut of our incarnation has the anchor;
- * a window with only another's cuts begins before everything of ours. */
+/* From the end backwards, window by window, to one without a record of our incarnation: that
+ * one lies before everything of ours. */
 struct scan {
     struct apply_run *run;
     int64_t window; /* first offset of the present one */
     int64_t last;
-    int64_t anchor; /* -1: none */
-    bool foreign;   /* a cut of another incarnation */
+    bool ours;
 };
 
 static bool
 on_scan(void *ctx, const struct consumer_message *m, struct err *e)
 {
     struct scan *s = ctx;
-    if (s->last < 0 || m->offset < s->last)
+    if (s->last < 0 || m->offset < s->last) {
         s->window = m->offset;
+        s->ours = false;
+    }
     s->last = m->offset;
-    if (!m->value.p)
+    if (!m->value.p || s->ours)
         return true;
     struct progress_record rec = {0};
     bool ok = progress_decode(m->key, m->value, &s->run->scratch, &rec, e);
-    if (ok && rec.kind == PROGRESS_CUT) {
-        if (rec.inc != s->run->task->inc)
-            s->foreign = true;
-        else if (rec.anchor >= 0)
-            s->anchor = rec.anchor;
-    }
+    s->ours = ok && rec.inc == s->run->task->inc;
     progress_record_free(&rec);
     arena_reset(&s->run->scratch);
     return ok;
@@ -109,22 +106,26 @@ static bool
 scan_found(void *ctx)
 {
     const struct scan *s = ctx;
-    return s->anchor >= 0 || s->foreign;
+    return s->last >= 0 && !s->ours;
 }
 
-static int64_t
-least_stored(struct apply_run *r)
+/* Least progress_offset stored by this incarnation, and the least cut it is of. False: none. */
+static bool
+least_stored(struct apply_run *r, int64_t *offset, uint64_t *seq)
 {
-    int64_t least = INT64_MAX;
+    bool any = false;
     for (size_t i = 0; i < r->stored_len; i++) {
         struct checkpoint *ck = r->stored + i;
         if (ck->inc != r->task->inc || !ck->source_count)
             continue;
-        int64_t at = checkpoint_source(ck, r->source_n)->progress_offset;
-        if (at >= 0 && at < least)
-            least = at;
+        const struct checkpoint_source *s = checkpoint_source(ck, r->source_n);
+        if (!any || s->progress_offset < *offset)
+            *offset = s->progress_offset;
+        if (!any || s->cut.seq < *seq)
+            *seq = s->cut.seq;
+        any = true;
     }
-    return least;
+    return any;
 }
 
 MUST static bool
@@ -144,21 +145,58 @@ wait_topic(struct apply_run *r, const char *topic, struct err *e)
 }
 
 MUST static bool
-find_start(struct apply_run *r, int64_t *start, struct err *e)
+find_beginning(struct apply_run *r, int64_t *start, struct err *e)
 {
-    struct scan s = {.run = r, .last = -1, .anchor = -1, .window = -1};
-    if (!log_reader_scan_back(r->progress, SCAN_STEP, on_scan, scan_found, &s, NULL, e))
+    struct scan s = {.run = r, .last = -1};
+    bool found;
+    if (!log_reader_scan_back(r->progress, SCAN_STEP, on_scan, scan_found, &s, &found, e))
         return false;
-    int64_t at = KAFKA_OFFSET_BEGIN;
-    if (s.anchor >= 0)
-        at = s.anchor;
-    else if (s.foreign)
-        at = s.window;
-    int64_t stored = least_stored(r);
-    if (stored < at)
-        at = stored;
-    *start = at;
+    *start = found ? s.window : KAFKA_OFFSET_BEGIN;
     return true;
+}
+
+MUST static bool
+read_from(struct apply_run *r, int64_t start, struct err *e)
+{
+    log_info("apply_start", F_STR("task", r->task->name), F_I64("progress_offset", start),
+             F_U64("tables_stored", r->stored_len));
+    if (!log_reader_seek(r->progress, start, e))
+        return false;
+    r->start = start < 0 ? 0 : start;
+    return log_reader_to_end(r->progress, on_progress, r, e);
+}
+
+/* A table without a stored checkpoint of this incarnation whose first version is not above the
+ * stored cuts: its version was read, but its row was not made, before the end of the last run.
+ */
+static bool
+table_forgotten(struct apply_run *r, uint64_t stored_seq)
+{
+    for (size_t i = 0; i < r->tables_len; i++) {
+        const struct apply_table *t = r->tables[i];
+        const struct checkpoint *ck = tables_stored(r, t->target);
+        if (ck && ck->inc == r->task->inc && ck->source_count)
+            continue;
+        for (const struct plan *p = t->plans; p; p = p->older)
+            if (p->seq <= stored_seq)
+                return true;
+    }
+    return false;
+}
+
+MUST static bool
+read_all(struct apply_run *r, struct err *e)
+{
+    int64_t start = 0;
+    uint64_t seq = 0;
+    if (least_stored(r, &start, &seq)) {
+        if (!read_from(r, start, e))
+            return false;
+        if (!table_forgotten(r, seq))
+            return true;
+        run_forget_tables(r);
+    }
+    return find_beginning(r, &start, e) && read_from(r, start, e);
 }
 
 bool
@@ -173,13 +211,7 @@ read_progress_start(struct apply_run *r, struct err *e)
                             .stop = &r->stop,
                             .timeout_ms = 30000};
     kafka_settings_load(r->config, "millrace-apply-progress", &conf.kafka);
-    int64_t start;
-    if (!wait_topic(r, topic, e) || !log_reader_open(&conf, &r->progress, e) ||
-        !find_start(r, &start, e) || !log_reader_seek(r->progress, start, e))
-        return err_wrap(e, "progress");
-    log_info("apply_start", F_STR("task", r->task->name), F_I64("progress_offset", start),
-             F_U64("tables_stored", r->stored_len));
-    if (!log_reader_to_end(r->progress, on_progress, r, e))
+    if (!wait_topic(r, topic, e) || !log_reader_open(&conf, &r->progress, e) || !read_all(r, e))
         return err_wrap(e, "progress");
     r->started = true;
     for (size_t i = 0; i < r->tables_len; i++)

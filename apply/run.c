@@ -74,13 +74,22 @@ claim(struct apply_run *r, struct err *e)
     return ok;
 }
 
-MUST static bool
+static void
 open_gate(struct apply_run *r)
 {
     struct gate_conf conf = {
         .inc = r->task->inc, .task_consistency = r->by_task, .batch_bytes = r->rows_max / 4};
     r->gate = gate_new(&conf);
-    return r->gate != NULL;
+}
+
+void
+run_forget_tables(struct apply_run *r)
+{
+    for (size_t i = 0; i < r->tables_len; i++)
+        tables_free(r->tables[i]);
+    r->tables_len = 0;
+    gate_free(r->gate);
+    open_gate(r);
 }
 
 /* The consumer of the rows: its memory over all partitions is a quarter of apply.memory.bytes.
@@ -100,11 +109,14 @@ open_rows(struct apply_run *r, struct err *e)
     conf.queue_bytes = each / 2;
     conf.fetch_bytes = each / 2;
     conf.fetch_wait_ms = 50;
+    /* of all partitions in one answer; a single record above it still comes, alone */
     char fetch_max[24];
     snprintf(fetch_max, sizeof fetch_max, "%lld", (long long)(budget / 2));
-    if (conf.kafka.properties_n < KAFKA_PROPERTIES_MAX)
-        conf.kafka.properties[conf.kafka.properties_n++] =
-            (struct kafka_property){"fetch.max.bytes", fetch_max};
+    static const char *const limits[] = {"message.max.bytes", "fetch.max.bytes"};
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+        if (conf.kafka.properties_n < KAFKA_PROPERTIES_MAX)
+            conf.kafka.properties[conf.kafka.properties_n++] =
+                (struct kafka_property){limits[i], fetch_max};
     return consumer_new(&conf, &r->data, e);
 }
 
@@ -133,8 +145,10 @@ open_lanes(struct apply_run *r, struct err *e)
 MUST static bool
 start(struct apply_run *r, struct err *e)
 {
-    return open_target(r, e) && claim(r, e) && open_gate(r) && open_kafka(r, e) &&
-           open_lanes(r, e) && read_progress_start(r, e) && open_rows(r, e);
+    if (!open_target(r, e) || !claim(r, e))
+        return false;
+    open_gate(r);
+    return open_kafka(r, e) && open_lanes(r, e) && read_progress_start(r, e) && open_rows(r, e);
 }
 
 /* Jobs that are still with lanes come back. */

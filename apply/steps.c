@@ -283,8 +283,8 @@ steps_note(struct apply_table *t, const struct job_event *ev)
     struct checkpoint *ck = &t->own.next;
     if (ev->kind == EVENT_VERSION)
         checkpoint_topic(ck, t->topic)->version = ev->plan->number;
-    if (ev->kind == EVENT_LOAD_END && ck->loads)
-        json_set(ck->loads, "loaded", json_bool_new(true));
+    if (ev->kind == EVENT_LOAD_END)
+        set_loads(ck, t->own.own, t->own.hidden ? t->own.written : NULL, true);
 }
 
 /* ---- opening ---- */
@@ -297,6 +297,7 @@ adopt(struct lane *l, struct apply_table *t, struct err *e)
     struct buf state = {0};
     struct sink_point p;
     checkpoint_init(&first, l->run->task->inc);
+    checkpoint_source(&first, l->run->source_n)->progress_offset = l->run->start;
     checkpoint_encode(&first, &state);
     checkpoint_free(&first);
     arena_reset(&l->points);
@@ -381,6 +382,7 @@ open_incarnation(struct lane *l, struct apply_table *t, struct err *e)
     lane_next(t);
     o->next.inc = l->run->task->inc;
     o->next.commit_us = 0;
+    checkpoint_source(&o->next, l->run->source_n)->progress_offset = l->run->start;
     checkpoint_set_intent(&o->next, NULL, (struct cut_id){0, 0}, NULL, NULL);
     checkpoint_topic(&o->next, t->topic)->version = 0;
     if (restarted && l->run->task->full && now.shape != SINK_ABSENT)

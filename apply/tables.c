@@ -171,15 +171,17 @@ table_make(struct apply_run *r, const char *topic, const struct table *version,
 }
 
 MUST static bool
-plan_add(struct apply_table *t, uint32_t number, struct table *version, struct err *e)
+plan_add(struct apply_table *t, const struct progress_record *rec, struct table *version,
+         struct err *e)
 {
     struct plan *p = mem_zalloc(sizeof *p);
     struct codec_conf conf = codec_of(t);
     if (!row_decoder_new(version, &conf, &p->decoder, e)) {
         free(p);
-        return err_wrap(e, "%s version %u", t->topic, number);
+        return err_wrap(e, "%s version %u", t->topic, rec->version);
     }
-    p->number = number;
+    p->number = rec->version;
+    p->seq = rec->seq;
     p->table = table_ref(version);
     p->older = t->plans;
     t->plans = p;
@@ -201,7 +203,7 @@ version_of_table(struct apply_run *r, const struct progress_record *rec, struct 
     const struct plan *known = tables_plan(t, rec->version);
     if (known && known->table->fingerprint == version->fingerprint)
         return true;
-    if (!plan_add(t, rec->version, version, e)) {
+    if (!plan_add(t, rec, version, e)) {
         if (e->class != ERR_TABLE)
             return false;
         tables_stop(t, e);
