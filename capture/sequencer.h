@@ -70,8 +70,8 @@ sequencer_row(struct sequencer *s, uint32_t part, uint64_t bytes, uint64_t *seq)
 bool
 sequencer_event(struct sequencer *s, uint64_t *seq);
 
-/* An event of ours (table version, load begin or end): no row of any transaction, so a replay, which knows it from its cut,
- * does not meet it again. Close the unit now. */
+/* An event of ours (table version, load begin or end): no row of any transaction, so a replay,
+ * which knows it from its cut, does not meet it again. Close the unit now. */
 uint64_t
 sequencer_note(struct sequencer *s);
 

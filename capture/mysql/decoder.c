@@ -188,8 +188,8 @@ payload_parse(struct bytes body, struct payload *out, struct err *e)
 MUST /* The place the server waits at, when it has sent (or left out, by GTID) all before it.
       * v1: the header's position and the file's name as the body; v2: fields of type, length,
       * value: 1 file, 2 position (libbinlogevents, Heartbeat_event_v2). */
-     static uint64_t
-     heartbeat_pos(const struct binlog_decoder *d, const struct binlog_event *ev)
+static uint64_t
+heartbeat_pos(const struct binlog_decoder *d, const struct binlog_event *ev)
 {
     struct bytes file = ev->body;
     uint64_t pos = (d->pos & ~(uint64_t)UINT32_MAX) | ev->next_pos;
