@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "capture/claim.h"
 #include "capture/loads.h"
+#include "capture/mutant.h"
 
 #define BLOCK_WAIT_MS 50
 /* The record batch's own overhead a message may cost at the broker. */
@@ -113,6 +114,8 @@ core_close(struct session *s, struct err *e)
     sequencer_close(s->seq, clock_mono_us(), &r);
     cut_add_record(s, &r);
     s->cut->rows = st.rows;
+    s->cut->closed_us = clock_mono_us();
+    s->rows_open += st.rows;
     publisher_cut(s->publisher, s->cut);
     s->cut = NULL;
     return true;
@@ -144,13 +147,16 @@ core_confirm(struct session *s, struct err *e)
         pthread_mutex_unlock(&s->done_lock);
         if (c == NULL)
             return !publisher_failed(s, e);
-        bool ok = c->ok;
-        s->rows_total += ok ? c->rows : 0;
-        publisher_cut_free(c);
-        if (ok) {
+        if (c->ok) {
             sequencer_confirm(s->seq);
             unit_progress(s->unit);
+            s->rows_total += c->rows;
+            s->rows_open -= c->rows;
+            metric_add(s->gauges.rows, c->rows);
+            metric_add(s->gauges.cuts, 1);
+            metric_observe_us(s->gauges.commit, clock_mono_us() - c->closed_us);
         }
+        publisher_cut_free(c);
     }
 }
 
@@ -242,6 +248,19 @@ encode_value(struct session *s, const struct outgoing *o, struct block_record *r
     return true;
 }
 
+/* A mutant's wish: the newest record goes before the one it follows in its partition. */
+static void
+swap_last(struct session *s, struct block *b)
+{
+    struct block_record *last = &b->records[b->count - 1];
+    if (!s->swap || b->count < 2 || last[-1].slot != last->slot)
+        return;
+    struct block_record r = last[-1];
+    last[-1] = *last;
+    *last = r;
+    s->swap = false;
+}
+
 static bool
 put_record(struct session *s, const struct outgoing *o, struct err *e)
 {
@@ -270,6 +289,7 @@ put_record(struct session *s, const struct outgoing *o, struct err *e)
         return ok;
     }
     block_add(b, &r);
+    swap_last(s, b);
     if (o->op == OP_DELETE && s->tombstones) {
         r.value_len = BLOCK_TOMBSTONE;
         block_add(b, &r);
@@ -316,6 +336,12 @@ core_publish(struct session *s, const struct core_row *row, struct err *e)
         .after = row->after,
         .source = row->source,
     };
+    enum mutant mutant = mutant_next();
+    s->swap = s->swap || mutant == MUTANT_SWAP;
+    if (mutant == MUTANT_DROP)
+        return true;
+    if (mutant == MUTANT_DOUBLE && !put_record(s, &o, e))
+        return false;
     if (row->op != OP_UPDATE || same_key(row->t->table, row->before, row->after))
         return put_record(s, &o, e);
     /* A key change is delete + tombstone + create: the two keys may live in different

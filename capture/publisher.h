@@ -41,7 +41,7 @@ struct publisher_cut {
     struct publisher_record *records; /* in order; the progress record is the last */
     size_t count;
     uint64_t rows;
-    void *user;
+    uint64_t closed_us; /* monotonic */
     bool ok;
 };
 

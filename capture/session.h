@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "capture/gauges.h"
 #include "capture/publisher.h"
 #include "capture/sequencer.h"
 #include "capture/source.h"
@@ -83,6 +84,9 @@ struct session {
     uint64_t
         caught_up_us; /* wall clock of the last moment the stream was at the source's end */
     uint64_t rows_total;
+    uint64_t rows_open; /* of closed units that are not confirmed */
+    struct gauges gauges;
+    bool swap; /* mutants only */
     uint64_t last_report_ms;
 
     /* from the publisher's thread */

@@ -264,6 +264,20 @@ report(struct session *s)
             tables_report(s, t);
 }
 
+static void
+show_gauges(struct session *s)
+{
+    struct sequencer_state st;
+    sequencer_state(s->seq, &st);
+    uint64_t now = clock_wall_us();
+    bool behind = stream_reader_behind(s->reader) > 0 && now > s->txn_commit_us;
+    metric_set(s->gauges.unit_rows, (int64_t)st.rows);
+    metric_set(s->gauges.in_flight, (int64_t)(s->rows_open + st.rows));
+    metric_set(s->gauges.behind, stream_reader_behind(s->reader));
+    metric_set(s->gauges.loading, loads_running(s));
+    metric_set(s->gauges.source_lag, behind ? (int64_t)(now - s->txn_commit_us) : 0);
+}
+
 static int
 wait_ms(const struct session *s)
 {
@@ -287,6 +301,7 @@ session_step(struct session *s, uint64_t *watched_ms, struct err *e)
         return false;
     if (!core_close_if_due(s, stream_reader_behind(s->reader) == 0, e))
         return false;
+    show_gauges(s);
     uint64_t now = clock_mono_ms();
     if (now - *watched_ms >= WATCH_MS) {
         *watched_ms = now;
@@ -343,6 +358,7 @@ run_session(struct unit *u, struct err *e)
     s->tombstones = config_bool(s->config, "tombstones");
     s->inbox = ring_new(INBOX_ITEMS);
     thread_lock_init(&s->done_lock);
+    gauges_open(&s->gauges, s->task->name, s->number);
     kafka_settings_load(s->config, "millrace-capture", &s->kafka);
     task_progress_topic(s->task, s->progress_topic);
     task_transactional_id(s->task, s->number, s->transactional_id);
