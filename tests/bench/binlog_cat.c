@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "capture/source.h"
+#include "support/binlog_support.h"
 
 static const struct source_ops *ops;
 static bool counting;
@@ -41,93 +42,6 @@ print(struct json *j)
     puts(buf_cstr(&b));
     buf_free(&b);
     json_free(j);
-}
-
-/* ---- cells ---- */
-
-static struct json *
-bytes_json(const char *kind, const struct cell *c)
-{
-    char *hex = mem_alloc(2 * (size_t)c->len + 1);
-    hex[0] = 0;
-    for (uint32_t i = 0; i < c->len; i++)
-        snprintf(hex + 2 * i, 3, "%02x", c->v.p[i]);
-    char *text = mem_printf("%s %s", kind, hex);
-    struct json *j = json_str(text);
-    free(text);
-    free(hex);
-    return j;
-}
-
-static struct json *
-text_json(const char *kind, const struct cell *c)
-{
-    char *text = mem_printf("%s %.*s", kind, (int)c->len, (const char *)c->v.p);
-    struct json *j = json_str(text);
-    free(text);
-    return j;
-}
-
-static struct json *
-number_json(const char *kind, const struct cell *c)
-{
-    char text[80];
-    bool is_signed = c->kind == CELL_INT || c->kind == CELL_TIME || c->kind == CELL_TIMESTAMP;
-    if (c->kind == CELL_FLOAT || c->kind == CELL_DOUBLE)
-        snprintf(text, sizeof(text), "%s %.17g", kind, c->v.d);
-    else if (is_signed)
-        snprintf(text, sizeof(text), "%s%u %" PRId64, kind, c->dec, c->v.i);
-    else
-        snprintf(text, sizeof(text), "%s%u %" PRIu64, kind, c->dec, c->v.u);
-    return json_str(text);
-}
-
-static struct json *
-cell_json(const struct cell *c)
-{
-    static const char *const names[] = {
-        "absent", "null",  "int",  "uint", "float",    "double",    "decimal",
-        "text",   "bytes", "date", "time", "datetime", "timestamp", "year",
-        "bit",    "enum",  "set",  "json", "geometry", "vector"};
-    switch (c->kind) {
-    case CELL_NULL:
-        return json_null_new();
-    case CELL_DECIMAL:
-    case CELL_TEXT:
-    case CELL_JSON:
-        return text_json(names[c->kind], c);
-    case CELL_BYTES:
-    case CELL_GEOMETRY:
-    case CELL_VECTOR:
-        return bytes_json(names[c->kind], c);
-    default:
-        return number_json(names[c->kind], c);
-    }
-}
-
-static struct json *
-row_json(const struct table *t, const struct cell *row)
-{
-    if (!row)
-        return json_null_new();
-    struct json *o = json_object_new();
-    for (unsigned i = 0; i < t->column_count; i++)
-        json_set(o, t->columns[i].name, cell_json(&row[i]));
-    return o;
-}
-
-static struct json *
-change_json(const char *op, const struct table *t, const struct cell *before,
-            const struct cell *after)
-{
-    struct json *o = json_object_new();
-    json_set(o, "op", json_str(op));
-    json_set(o, "db", json_str(t->database));
-    json_set(o, "table", json_str(t->name));
-    json_set(o, "version", json_u64(t->version));
-    json_set(o, "before", row_json(t, before));
-    json_set(o, "after", row_json(t, after));
-    return o;
 }
 
 /* ---- the sink ---- */
@@ -217,8 +131,8 @@ on_rows(void *ctx, const struct source_rows *rows, struct err *e)
     size_t n = t->column_count;
     rows_seen += rows->count;
     for (uint32_t i = 0; !counting && i < rows->count; i++)
-        print(change_json(op, t, rows->before ? rows->before + i * n : NULL,
-                          rows->after ? rows->after + i * n : NULL));
+        print(support_change(op, t, rows->before ? rows->before + i * n : NULL,
+                             rows->after ? rows->after + i * n : NULL));
     for (size_t i = 0; counting && rows->after && i < n * rows->count; i++)
         cells_sum += rows->after[i].kind;
     return true;
@@ -356,7 +270,7 @@ load(struct source *s, const char *database, const char *name, const char *rows_
             die(&e);
         rows_seen += c.count;
         for (uint32_t i = 0; !counting && i < c.count; i++)
-            print(change_json("r", t, NULL, c.rows + (size_t)i * t->column_count));
+            print(support_change("r", t, NULL, c.rows + (size_t)i * t->column_count));
         for (unsigned i = 0; c.count && i < t->key_count; i++)
             after[i] = c.rows[(size_t)(c.count - 1) * t->column_count + t->key[i]];
         q.after = c.count ? after : q.after;
