@@ -487,6 +487,19 @@ fitting(const struct gate *g, uint32_t table, size_t lo, size_t hi)
     return lo;
 }
 
+/* Some row up to seq is not void. */
+static bool
+has_rows(const struct gate *g, uint32_t table, uint64_t seq)
+{
+    uint32_t at = 0;
+    for (const struct gate_part *p; (p = part_next(g, table, &at)) != NULL;) {
+        size_t n = rows_to(p, seq);
+        if (n && row_at(p, n - 1)->reach > (p->last.offset < 0 ? 0 : p->last.seq))
+            return true;
+    }
+    return false;
+}
+
 /* The newest cut not above c whose rows fit; if none with rows does, the oldest one with rows.
  */
 static const struct gate_cut *
@@ -497,11 +510,12 @@ bounded(const struct gate *g, uint32_t table, size_t lo, const struct gate_cut *
         return c;
     size_t end = fitting(g, table, lo, index_of(g, c));
     const struct gate_cut *best = newest_complete(g, table, lo, end, boundary);
-    if (best && bytes_to(g, table, best->id.seq) > 0)
+    if (best && has_rows(g, table, best->id.seq))
         return best;
     for (size_t i = end; i < index_of(g, c); i++) {
         const struct gate_cut *x = gate_cut_at(g, i);
-        if ((!boundary || x->boundary) && table_complete(g, table, x))
+        if ((!boundary || x->boundary) && has_rows(g, table, x->id.seq) &&
+            table_complete(g, table, x))
             return x;
     }
     return c;

@@ -337,8 +337,10 @@ feed_event(struct gate *g, const struct progress_record *r)
         g->events[at - 1]->e.id.epoch == r->epoch)
         return;
     struct gate_pending *x = mem_zalloc(sizeof *x);
+    struct progress_record own = *r;
+    own.copy = false;
     x->topic = mem_strdup(r->table);
-    progress_encode(r, &x->key, &x->value);
+    progress_encode(&own, &x->key, &x->value);
     x->e = (struct gate_event){.kind = r->event,
                                .id = {r->epoch, r->seq},
                                .version = r->version,

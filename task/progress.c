@@ -133,6 +133,10 @@ cut_to_json(const struct progress_record *r, struct json *o)
 static void
 event_to_json(const struct progress_record *r, struct json *o)
 {
+    if (r->copy) {
+        json_set(o, "epoch", json_u64(r->epoch));
+        json_set(o, "seq", json_u64(r->seq));
+    }
     json_set(o, "kind", json_str(event_names[r->event]));
     json_set(o, "table", json_str(r->table));
     json_set(o, "version", json_u64(r->version));
@@ -162,7 +166,10 @@ key_encode(const struct progress_record *r, struct buf *key)
         buf_addf(key, "load/%s/%" PRIu64 "/%" PRIu64, r->table, r->load, r->epoch);
         break;
     case PROGRESS_EVENT:
-        buf_addf(key, "event/%" PRIu64 "/%" PRIu64, r->epoch, r->seq);
+        if (r->copy)
+            buf_addf(key, "version/%s", r->table);
+        else
+            buf_addf(key, "event/%" PRIu64 "/%" PRIu64, r->epoch, r->seq);
         break;
     }
 }
@@ -405,6 +412,10 @@ cut_decode(struct decoding *d, const struct json *o, struct progress_record *r)
 static void
 event_decode(struct decoding *d, const struct json *o, struct progress_record *r)
 {
+    if (r->copy) {
+        r->epoch = field_u64(d, o, "epoch");
+        r->seq = field_u64(d, o, "seq");
+    }
     const char *kind = field_text(d, o, "kind");
     size_t i = 0;
     while (i < ARRAY_LEN(event_names) && strcmp(kind, event_names[i]) != 0)
@@ -469,6 +480,15 @@ event_key(struct decoding *d, struct bytes rest, struct progress_record *out)
 }
 
 static void
+version_key(struct decoding *d, struct bytes rest, struct progress_record *out)
+{
+    (void)d;
+    (void)rest;
+    out->kind = PROGRESS_EVENT;
+    out->copy = true;
+}
+
+static void
 epoch_key(struct decoding *d, struct bytes rest, struct progress_record *out)
 {
     out->kind = PROGRESS_EPOCH;
@@ -488,11 +508,8 @@ key_decode(struct decoding *d, struct bytes key, struct progress_record *out)
     static const struct {
         const char *name;
         void (*decode)(struct decoding *d, struct bytes rest, struct progress_record *out);
-    } kinds[] = {{"claim/", claim_key},
-                 {"epoch/", epoch_key},
-                 {"progress/", cut_key},
-                 {"load/", load_key},
-                 {"event/", event_key}};
+    } kinds[] = {{"claim/", claim_key}, {"epoch/", epoch_key}, {"progress/", cut_key},
+                 {"load/", load_key},   {"event/", event_key}, {"version/", version_key}};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         size_t n = strlen(kinds[i].name);
         if (key.n > n && memcmp(key.p, kinds[i].name, n) == 0) {

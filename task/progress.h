@@ -115,6 +115,7 @@ struct progress_record {
     const char *table;
     uint64_t load;
     /* event */
+    bool copy; /* under version/<topic> */
     enum progress_event_kind event;
     uint32_t version;
     struct json
@@ -233,11 +234,11 @@ progress_view_truth(const struct progress_view *v, struct progress_truth *out, s
 void
 progress_truth_free(struct progress_truth *t);
 
-/* The i-th live record: the newest version event of each table and the newest load record of
- * each load. Appends key and value, as progress_decode takes them. For table versions at a
- * resume, and to refresh: a claimer produces them again, as they are, in its first unit, so
- * that the anchor is never older than its epoch record; a capture whose anchor is very many
- * records behind claims again. False: no more. */
+/* The i-th live record: the newest version event of each table that a cut confirms, and the
+ * newest load record of each load. Appends key and value, as progress_decode takes them. For
+ * table versions at a resume, and to refresh: a claimer produces them again, as they are, in
+ * its first unit, so that the anchor is never older than its epoch record; a capture whose
+ * anchor is very many records behind claims again. False: no more. */
 bool
 progress_view_live(const struct progress_view *v, size_t i, struct buf *key, struct buf *value);
 

@@ -270,12 +270,14 @@ version_put(struct progress_view *v, const struct progress_record *r, int64_t of
     struct live **at = &table_live(v, r->table)->versions;
     while (*at && (*at)->id.seq > r->seq)
         at = &(*at)->next;
+    struct progress_record copy = *r;
+    copy.copy = true;
     if (*at && (*at)->id.seq == r->seq && (*at)->id.epoch == r->epoch) {
-        live_set(*at, r, offset);
+        live_set(*at, &copy, offset);
         return false;
     }
     struct live *l = mem_zalloc(sizeof *l);
-    live_set(l, r, offset);
+    live_set(l, &copy, offset);
     l->next = *at;
     *at = l;
     if (l->next)

@@ -490,14 +490,29 @@ emit_event(struct capture *c, const struct row *row)
     json_free(schema);
 }
 
+/* The version event is lost, or this is a bug. A real capture sees it in the row's table map and stops. */
+static void
+version_unknown(struct capture *c, const struct row *row)
+{
+    struct world *w = c->w;
+    if (!w->lost) {
+        world_violation(w, "%s thinks table %u has version %u, its row has %u", c->name, row->table,
+                        c->ver[row->table], row->ver);
+        return;
+    }
+    w->stopped = true;
+    err_set(&w->stop, MR_KAFKA_LOST, "the version of table %u is lost", row->table);
+}
+
 static void
 emit_row(struct capture *c, const struct row *row)
 {
     uint64_t seq;
     const struct options *o = c->w->o;
-    if (row->ver != c->ver[row->table])
-        world_violation(c->w, "%s thinks table %u has version %u, its row has %u", c->name,
-                        row->table, c->ver[row->table], row->ver);
+    if (row->ver != c->ver[row->table]) {
+        version_unknown(c, row);
+        return;
+    }
     if (sequencer_row(c->s, c->part[log_of(row)], 10, &seq)) {
         capture_touch(c, row);
         capture_row(c, row, seq);
