@@ -1,6 +1,6 @@
 #include "capture/mutant.h"
 
-#if MILLRACE_FAULTS
+#if defined(MILLRACE_FAULTS) && MILLRACE_FAULTS
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 
 enum mutant { MUTANT_NONE, MUTANT_DROP, MUTANT_DOUBLE, MUTANT_SWAP };
 
-#if MILLRACE_FAULTS
+#if defined(MILLRACE_FAULTS) && MILLRACE_FAULTS
 /* What to do with the next row. */
 enum mutant
 mutant_next(void);
