@@ -89,7 +89,8 @@ void
 consumer_batch_free(struct consumer_batch *b);
 
 /* Takes what is queued; if nothing is, waits up to timeout_ms for the first and takes what is
- * there then. True with n = 0 when nothing came. Never waits for a full batch. */
+ * there then. True with n = 0 when nothing came, or only the end (`eof`). Never waits for a
+ * full batch. */
 MUST bool
 consumer_poll(struct consumer_partition *p, struct consumer_batch *b, int timeout_ms,
               struct err *e);

@@ -4,7 +4,8 @@
  * - produce PARTS COUNT SIZE TXN CODEC: TXN messages a transaction, 0 = idempotent only
  * - consume PARTS COUNT QUEUE_KB
  * - loop MS COMMIT_MS RATE ID: consecutive numbers and the next one, exactly once
- * - endtxn FIFO commit|abort: a late EndTxn, by way of the fault proxy
+ * - endtxn commit|abort: a late EndTxn; prints `flushed` and waits for a line on stdin, so that
+ *   the fault proxy can be told
  * - fence, large, refused, admin
  * - tail: positions behind markers, open and aborted transactions
  * - fill COUNT, back: a large control partition, read from its end
@@ -352,15 +353,6 @@ loop(char **v)
 }
 
 static void
-command(const char *fifo, const char *line)
-{
-    FILE *f = fopen(fifo, "w");
-    fputs(line, f);
-    fclose(f);
-    clock_sleep_ms(200);
-}
-
-static void
 put(struct producer *p, const char *value)
 {
     struct err e;
@@ -396,7 +388,7 @@ static void
 endtxn(char **v)
 {
     struct err e;
-    bool abort = strcmp(v[1], "abort") == 0;
+    bool abort = strcmp(v[0], "abort") == 0;
     make_topic(1);
     struct producer *p = transactional(topic);
     must_begin(p);
@@ -406,7 +398,9 @@ endtxn(char **v)
     struct producer_stats before;
     struct producer_stats after;
     producer_stats(p, &before);
-    command(v[0], "hold 26 1 4\n");
+    printf("flushed\n");
+    fflush(stdout);
+    getchar();
     bool ok = abort ? producer_abort(p, 5000, &e) : producer_commit(p, 5000, &e);
     show(abort ? "abort" : "commit", ok, &e);
     producer_stats(p, &after);
@@ -489,8 +483,9 @@ large(char **v)
     if (!consumer_new(&conf, &c, &e) || !consumer_open(c, topic, 0, 0, &part, &e))
         die("consumer", &e);
     consumer_batch_init(&b, 10);
-    for (size_t n = 0; n < 3; n += b.n) {
-        if (!consumer_poll(part, &b, 10000, &e) || b.n == 0)
+    /* The end may come first: the marker of a commit is written after its answer. */
+    for (size_t n = 0, polls = 0; n < 3 && polls < 100; n += b.n, polls++) {
+        if (!consumer_poll(part, &b, 1000, &e))
             die("poll", &e);
         for (size_t i = 0; i < b.n; i++)
             printf("read offset=%lld size=%zu tombstone=%d\n", (long long)b.msgs[i].offset,
@@ -677,7 +672,7 @@ poll_until_error(struct consumer *c, const char *what, int64_t offset)
     bool ok = true;
     size_t n = 0;
     uint64_t t0 = clock_mono_us();
-    for (int i = 0; ok && i < 100 && n == 0; i++) {
+    for (int i = 0; ok && i < 200 && n == 0; i++) {
         ok = consumer_poll(part, &b, 100, &e);
         n += b.n;
     }
@@ -937,7 +932,7 @@ main(int argc, char **argv)
         void (*run)(char **v);
     } verbs[] = {
         {"produce", 5, produce}, {"consume", 3, consume}, {"loop", 4, loop},
-        {"endtxn", 2, endtxn},   {"fence", 0, fence},     {"large", 0, large},
+        {"endtxn", 1, endtxn},   {"fence", 0, fence},     {"large", 0, large},
         {"refused", 0, refused}, {"tail", 0, tail},       {"fill", 1, fill},
         {"back", 0, back},       {"range", 0, range},     {"admin", 0, admin},
         {"idle", 2, idle},       {"follow", 1, follow},   {"cycle", 3, cycle},

@@ -100,6 +100,7 @@ def test_broken_connections_lose_and_double_nothing(proxied, driver):
     pick = random.Random(seed)
     process = subprocess.Popen([driver, "loop", kafka.bootstrap, "t", "15000", "1", "20000", "loop"],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    wait_until(lambda: "t-control" in kafka.topics(), 20, "the topics are there")
     end = time.monotonic() + 12
     while time.monotonic() < end:
         time.sleep(pick.uniform(0.05, 0.5))
