@@ -514,8 +514,12 @@ avro_decode_key(const struct plan *p, struct bytes payload, struct arena *a, str
     struct reader r = reader_of(payload);
     for (unsigned i = 0; i < p->value_n; i++)
         row[i] = (struct cell){.kind = CELL_ABSENT};
-    for (unsigned i = 0; i < p->key_n && !r.failed; i++)
-        row[p->key[i].at] = take_value(&p->key[i], &r, a);
+    for (unsigned i = 0; i < p->key_n && !r.failed; i++) {
+        struct cell *v = &row[p->key[i].at];
+        *v = take_value(&p->key[i], &r, a);
+        if (!r.failed && !plan_key_cell(&p->key[i], v))
+            fail(&r);
+    }
     if (r.failed || r.p != r.end)
         return refuse(p, "has a key that does not match its schema", e);
     return true;

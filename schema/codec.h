@@ -72,8 +72,9 @@ row_decode_head(const struct row_decoder *dec, struct bytes value, struct change
 MUST bool
 row_decode(const struct row_decoder *dec, struct bytes value, struct arena *a,
            struct change *out, struct err *e);
-/* Cells of a key from its payload (the frame cut off): row has the table's column_count cells,
- * those that are not in the key become CELL_ABSENT. Dates and labels come back as CELL_TEXT. */
+/* Cells of a key from its payload (the frame cut off), of the kinds that a source gives, so
+ * that they compare there as the row's own. row has the table's column_count cells; those that
+ * are not in the key become CELL_ABSENT. */
 MUST bool
 row_decode_key(const struct row_decoder *dec, struct bytes payload, struct arena *a,
                struct cell *row, struct err *e);

@@ -138,6 +138,10 @@ plan_temporal_number(const struct plan_col *c, const struct cell *v, int64_t *ou
 /* The other way; false when out of range. */
 bool
 plan_temporal_cell(const struct plan_col *c, int64_t n, struct cell *out);
+/* A key column's text turned into the cell that a source gives, in place; false when it is
+ * none. */
+bool
+plan_key_cell(const struct plan_col *c, struct cell *v);
 /* Finds where a millrace_raw entry belongs and puts the text there; unknown names are ignored.
  */
 void

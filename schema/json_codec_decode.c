@@ -476,6 +476,11 @@ json_decode_key(const struct plan *p, struct bytes payload, struct arena *a, str
     for (unsigned i = 0; i < p->key_n; i++)
         row[p->key[i].at].kind = NOT_SEEN;
     scan_columns(&r, &all, a, row);
+    for (unsigned i = 0; i < p->key_n && !r.failed; i++) {
+        struct cell *v = &row[p->key[i].at];
+        if (v->kind == CELL_NULL || !plan_key_cell(&p->key[i], v))
+            json_scan_fail(&r);
+    }
     if (!json_scan_end(&r))
         return err_set(e, MR_SCHEMA_DECODE, "a key of table %s.%s does not match its schema",
                        p->table->database, p->table->name);

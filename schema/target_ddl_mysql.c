@@ -1,6 +1,8 @@
 /* CREATE TABLE and ALTER TABLE text for targets of the MySQL family. */
 #include "schema/target_ddl_mysql.h"
 
+#include <stdio.h>
+
 #include "base/text.h"
 #include "schema/sql_literal.h"
 #include "schema/types_mysql.h"
@@ -50,16 +52,12 @@ target_has(const struct writer *w, const char *collation)
 static const char *
 other_name(const char *collation, char out[96])
 {
-    const char *rest = strchr(collation, '_');
-    if (!rest || strlen(rest) > 80)
-        return NULL;
     if (strncmp(collation, "utf8_", 5) == 0)
-        memcpy(out, "utf8mb3", 8);
+        snprintf(out, 96, "utf8mb3_%.80s", collation + 5);
     else if (strncmp(collation, "utf8mb3_", 8) == 0)
-        memcpy(out, "utf8", 5);
+        snprintf(out, 96, "utf8_%.80s", collation + 8);
     else
         return NULL;
-    strcat(out, rest);
     return out;
 }
 
@@ -389,20 +387,21 @@ renamed_from(const struct alter *a, const char *name)
     return name;
 }
 
-static bool
-is_renamed_away(const struct alter *a, const char *name)
-{
-    for (size_t i = 0; i < a->rename_count; i++)
-        if (strcmp(a->renames[i].from, name) == 0)
-            return table_column_find(a->into, bytes_str(a->renames[i].to)) >= 0;
-    return false;
-}
-
 static const struct column *
 find_column(const struct table *t, const char *name)
 {
     int at = table_column_find(t, bytes_str(name));
     return at < 0 ? NULL : &t->columns[at];
+}
+
+/* A column of the old version lives on, under this name or another. */
+static bool
+is_kept(const struct alter *a, const char *name)
+{
+    for (size_t i = 0; i < a->rename_count; i++)
+        if (strcmp(a->renames[i].from, name) == 0)
+            return find_column(a->into, a->renames[i].to) != NULL;
+    return find_column(a->into, name) && strcmp(renamed_from(a, name), name) == 0;
 }
 
 static bool
@@ -486,9 +485,7 @@ alter_columns(struct alter *a)
 {
     for (unsigned i = 0; i < a->from->column_count; i++) {
         const struct column *c = &a->from->columns[i];
-        bool kept =
-            find_column(a->into, c->name) && strcmp(renamed_from(a, c->name), c->name) == 0;
-        if (!is_written(&a->w, c) || is_renamed_away(a, c->name) || kept)
+        if (!is_written(&a->w, c) || is_kept(a, c->name))
             continue;
         begin_part(a);
         buf_add_str(a->w.sql, "drop column ");
