@@ -158,17 +158,27 @@ column_agrees(const struct binlog_map *m, unsigned i, const struct column *c,
 }
 
 static bool
+is_logged_key(const struct binlog_map *m, const struct unique_key *u)
+{
+    if (u->column_count != m->key_count)
+        return false;
+    for (unsigned i = 0; i < m->key_count; i++)
+        if (u->columns[i] != m->key[i].column)
+            return false;
+    return true;
+}
+
+/* MySQL logs a unique key of NOT NULL columns as the primary key of a table that has none. */
+static bool
 key_agrees(const struct binlog_map *m, const struct table *t)
 {
     bool has_primary = t->unique_count && strcmp(t->uniques[0].name, "PRIMARY") == 0;
     if (!m->has_names || !m->key_count)
         return !m->has_names || !has_primary;
-    if (!has_primary || t->uniques[0].column_count != m->key_count)
-        return false;
-    for (unsigned i = 0; i < m->key_count; i++)
-        if (t->uniques[0].columns[i] != m->key[i].column)
-            return false;
-    return true;
+    for (unsigned i = 0; i < (has_primary ? 1U : t->unique_count); i++)
+        if (is_logged_key(m, &t->uniques[i]))
+            return true;
+    return false;
 }
 
 bool
@@ -381,13 +391,29 @@ keep_unique(const struct table *hint, const struct unique_key *u, struct table *
     add_unique(t, u->name, columns, prefixes, u->column_count);
 }
 
+/* The key of the log is a unique key of a table that has no primary key. */
+static bool
+is_hinted_unique(const struct binlog_map *m, const struct table *hint, const struct table *t)
+{
+    for (unsigned i = 0; hint && i < hint->unique_count; i++) {
+        const struct unique_key *u = &hint->uniques[i];
+        bool same = u->column_count == m->key_count;
+        for (unsigned k = 0; same && k < m->key_count; k++)
+            same = strcmp(hint->columns[u->columns[k]].name,
+                          t->columns[m->key[k].column].name) == 0;
+        if (same)
+            return strcmp(hint->uniques[0].name, "PRIMARY") != 0;
+    }
+    return false;
+}
+
 /* The log tells the primary key alone. */
 static void
 derive_keys(const struct binlog_map *m, const struct table *hint, struct table *t)
 {
     t->uniques =
         arena_zalloc(&t->arena, (hint ? hint->unique_count + 1U : 1U) * sizeof(*t->uniques));
-    if (m->key_count)
+    if (m->key_count && !is_hinted_unique(m, hint, t))
         add_primary(m, t);
     for (unsigned i = 0; hint && i < hint->unique_count; i++)
         if (strcmp(hint->uniques[i].name, "PRIMARY") != 0)
