@@ -246,15 +246,17 @@ consumer_seek(struct consumer_partition *p, int64_t offset, struct err *e)
     return start(p, offset, e);
 }
 
-/* The library's own position also counts markers it did not show; it may know less than we do.
- */
+/* The library's own position also counts markers it did not show; it may know less than we do,
+ * and after an error more than was handed out. */
 int64_t
 consumer_position(const struct consumer_partition *p)
 {
+    if (p->broken)
+        return p->position;
     rd_kafka_topic_partition_list_t *l = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(l, p->topic, p->id);
     int64_t position = p->position;
-    if (p->q && rd_kafka_position(p->c->rk, l) == 0 && !l->elems[0].err &&
+    if (rd_kafka_position(p->c->rk, l) == 0 && !l->elems[0].err &&
         l->elems[0].offset > position)
         position = l->elems[0].offset;
     rd_kafka_topic_partition_list_destroy(l);
