@@ -401,11 +401,24 @@ gate_cuts_free(struct gate *g)
 
 /* ---- records ---- */
 
+static uint64_t
+bases_least(const struct gate *g)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < g->table_count; i++) {
+        if (!g->tables[i].dropped && g->tables[i].start.seq < least)
+            least = g->tables[i].start.seq;
+    }
+    return g->table_count ? least : 0;
+}
+
 bool
 gate_progress(struct gate *g, const struct progress_record *r, struct progress_at at,
               enum progress_verdict *out, struct err *e)
 {
     struct progress_fed fed;
+    if (r->kind == PROGRESS_CUT && !progress_view_has_epoch(g->view, r->epoch))
+        progress_view_applied(g->view, bases_least(g));
     if (!progress_view_feed(g->view, r, at, &fed, e))
         return false;
     *out = fed.verdict;

@@ -187,6 +187,10 @@ progress_view_feed(struct progress_view *v, const struct progress_record *r,
  * newest cut read. */
 void
 progress_view_assume(struct progress_view *v, struct cut_id cut);
+/* Strict readers that begin at an anchor: cuts up to seq are applied everywhere and need no
+ * epoch record, it may lie before the anchor. */
+void
+progress_view_applied(struct progress_view *v, uint64_t seq);
 /* The row, event or cut (epoch, seq) is void as far as was read. */
 bool
 progress_view_void(const struct progress_view *v, uint64_t epoch, uint64_t seq);

@@ -58,6 +58,7 @@ struct progress_view {
     char *claim_name;
     bool has_tail;
     struct cut_id tail;
+    uint64_t applied; /* progress_view_applied */
     struct kept cut;
     struct kept epoch;
     struct map by_topic; /* -> struct table_live */
@@ -187,6 +188,12 @@ progress_view_assume(struct progress_view *v, struct cut_id cut)
         v->max_claim = cut.epoch;
     v->tail = cut;
     v->has_tail = true;
+}
+
+void
+progress_view_applied(struct progress_view *v, uint64_t seq)
+{
+    v->applied = seq;
 }
 
 uint64_t
@@ -473,9 +480,7 @@ feed_cut(struct progress_view *v, const struct progress_record *r, struct progre
         out->verdict = PROGRESS_IS_VOID;
         return true;
     }
-    if (v->conf.strict && !v->has_tail && !progress_view_has_epoch(v, r->epoch)) {
-        /* The reader began at an anchor below the newest epoch record; whoever stored it is
-         * past this cut. */
+    if (v->conf.strict && r->seq <= v->applied && !progress_view_has_epoch(v, r->epoch)) {
         out->verdict = PROGRESS_IS_VOID;
         return true;
     }
