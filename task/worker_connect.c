@@ -6,7 +6,7 @@
 #include "task/topics.h"
 #include "task/worker_private.h"
 
-#define TIMEOUT_MS 10000
+#define TIMEOUT_MS 5000
 
 static bool
 is_lease_key(struct bytes key)

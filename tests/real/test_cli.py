@@ -77,13 +77,15 @@ def topic_records(kafka, topic):
     """Every record of partition 0, as a reader of committed data."""
     c = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "x", "isolation.level": "read_committed",
                   "auto.offset.reset": "earliest", "enable.partition.eof": True})
+    _, end = c.get_watermark_offsets(TopicPartition(topic, 0), timeout=20)
     c.assign([TopicPartition(topic, 0, 0)])
-    found = []
-    while True:
-        m = c.poll(10)
+    found, last = [], -1
+    while last < end - 1:
+        m = c.poll(20)
         assert m is not None
         if m.error():
             break
+        last = m.offset()
         found.append((m.key().decode(), m.value() and json.loads(m.value())))
     c.close()
     return found

@@ -14,7 +14,7 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -116,9 +116,17 @@ def http(port, path):
 def records(kafka, topic, partition=0):
     c = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "x", "isolation.level": "read_committed",
                   "auto.offset.reset": "earliest", "enable.partition.eof": True})
+
+    def bounds():
+        try:
+            return c.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
+        except KafkaException:  # a partition that is being made has no leader yet
+            return None
+
+    _, end = wait_until(bounds, 20, f"{topic} has a leader")
     c.assign([TopicPartition(topic, partition, 0)])
     found = []
-    while True:
+    while not found or found[-1].offset() < end - 1:
         m = c.poll(20)
         assert m is not None
         if m.error():
