@@ -249,8 +249,8 @@ static void
 load(struct source *s, const char *database, const char *name, const char *rows_max)
 {
     struct err e;
-    struct table *t;
-    struct source_loader *l;
+    struct table *t = NULL;
+    struct source_loader *l = NULL;
     struct arena arenas[2];
     uint64_t max;
     if (!text_u64(rows_max, &max) || !ops->describe(s, database, name, &t, &e) ||
@@ -306,7 +306,7 @@ static void
 describe(struct source *s, const char *database, const char *name)
 {
     struct err e;
-    struct table *t;
+    struct table *t = NULL;
     if (!ops->describe(s, database, name, &t, &e))
         die(&e);
     print(t ? table_to_json(t) : json_null_new());

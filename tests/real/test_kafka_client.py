@@ -1,4 +1,4 @@
-"""The clients of kafka/ against a real broker, driven by bench/kafka_driver and judged by independent consumers."""
+"""The clients of kafka/ against a real broker, driven by bench/kafka_driver and kafka_bench and judged by independent consumers."""
 
 import os
 import random
@@ -14,13 +14,22 @@ from stack import Kafka, KafkaProxy, wait_until
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def driver():
+def program(name):
     folder = Path(os.environ.get("MILLRACE_BUILD", ROOT / "build" / "faults" / "bin")).resolve()
-    path = folder.parent / "bench" / "kafka_driver"
+    path = folder.parent / "bench" / name
     if not os.access(path, os.X_OK):
         pytest.fail(f"not built: {path}")
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def driver():
+    return program("kafka_driver")
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return program("kafka_bench")
 
 
 def run(driver, verb, bootstrap, topic, *arguments, timeout=120):
@@ -199,11 +208,11 @@ def test_topics_are_made_described_altered_and_deleted(kafka, driver):
     assert "admin" not in kafka.topics()
 
 
-def test_a_million_messages_come_back(kafka, driver):
-    output = run(driver, "produce", kafka.bootstrap, "million", 8, 1000000, 200, 10000, "lz4")
+def test_a_million_messages_come_back(kafka, bench):
+    output = run(bench, "produce", kafka.bootstrap, "million", 8, 1000000, 200, 10000, "lz4")
     assert line(output, "handed_back") == "handed_back=1000000 of 1000000"
     print(line(output, "produce"))
-    output = run(driver, "consume", kafka.bootstrap, "million", 8, 1000000, 512)
+    output = run(bench, "consume", kafka.bootstrap, "million", 8, 1000000, 512)
     print(line(output, "consume"))
     assert field(output, "consume", "n") == "1000000"
 
