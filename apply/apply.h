@@ -48,6 +48,7 @@ struct apply_part {
     int32_t id;
     uint32_t gate;
     struct gate_last stored;         /* as the checkpoint said at the start */
+    int64_t begin;                   /* without one: nothing of ours lies below this offset */
     struct consumer_partition *from; /* NULL: not open */
     struct consumer_batch batch;
     size_t at;             /* next message of batch */
@@ -92,7 +93,6 @@ struct apply_table {
     size_t parts_len;
     enum table_state state;
     struct lane *lane;
-    bool stored_known; /* `stored_state` was read by the claim */
     struct cut_id stored_cut;
     unsigned in_flight;
     size_t in_flight_bytes;

@@ -16,7 +16,8 @@
  * into an existing table for the first time writes to it directly.
  *
  * `loads` of the checkpoint: {own: the table holds nothing but what this incarnation wrote,
- * table: the hidden table, absent when rows go to the target itself, loaded}.
+ * table: the hidden table, absent when rows go to the target itself, loaded, from: per
+ * partition, below this offset lies nothing of this incarnation}.
  *
  * Failpoints: apply.intent.before (checkpoint with intent), apply.intent.after_commit,
  * apply.ddl.after, apply.intent.cleared. Thread: the table's lane.
@@ -71,8 +72,12 @@ hidden_name(const struct apply_table *t)
 static void
 set_loads(struct checkpoint *ck, bool own, const char *hidden, bool loaded)
 {
+    struct json *from = ck->loads ? json_get(ck->loads, "from") : NULL;
+    from = json_is_null(from) ? NULL : json_ref(from);
     json_free(ck->loads);
     ck->loads = json_object_new();
+    if (from)
+        json_set(ck->loads, "from", from);
     json_set(ck->loads, "own", json_bool_new(own));
     if (hidden)
         json_set(ck->loads, "table", json_str(hidden));
@@ -371,6 +376,30 @@ open_hidden(struct lane *l, struct apply_table *t, const struct sink_look *now, 
     return ok;
 }
 
+/* own.next := the beginning of our incarnation over what another one applied. */
+static void
+begin_incarnation(struct apply_table *t)
+{
+    struct apply_run *r = t->run;
+    lane_next(t);
+    struct checkpoint *ck = &t->own.next;
+    checkpoint_set_intent(ck, NULL, (struct cut_id){0, 0}, NULL, NULL);
+    if (ck->inc == r->task->inc)
+        return;
+    ck->inc = r->task->inc;
+    ck->commit_us = 0;
+    struct json *from = json_array_new();
+    for (size_t i = 0; i < t->parts_len; i++)
+        json_push(from, json_i64(t->parts[i].begin));
+    json_free(ck->loads);
+    ck->loads = json_object_new();
+    json_set(ck->loads, "from", from);
+    checkpoint_topic_drop(ck, t->topic);
+    struct checkpoint_source *s = checkpoint_source(ck, r->source_n);
+    s->cut = (struct cut_id){0, 0};
+    s->progress_offset = r->start;
+}
+
 MUST static bool
 open_incarnation(struct lane *l, struct apply_table *t, struct err *e)
 {
@@ -379,12 +408,7 @@ open_incarnation(struct lane *l, struct apply_table *t, struct err *e)
     bool restarted = o->ck.inc != l->run->task->inc;
     if (!look(l, t, t->to_table, o->plan->table, &now, e))
         return false;
-    lane_next(t);
-    o->next.inc = l->run->task->inc;
-    o->next.commit_us = 0;
-    checkpoint_source(&o->next, l->run->source_n)->progress_offset = l->run->start;
-    checkpoint_set_intent(&o->next, NULL, (struct cut_id){0, 0}, NULL, NULL);
-    checkpoint_topic(&o->next, t->topic)->version = 0;
+    begin_incarnation(t);
     if (restarted && l->run->task->full && now.shape != SINK_ABSENT)
         return open_hidden(l, t, &now, e);
     return open_direct(l, t, &now, e);

@@ -101,6 +101,26 @@ tables_stored(struct apply_run *r, const char *target)
     return NULL;
 }
 
+/* What is stored of a partition. What another incarnation applied says nothing but where our
+ * own records begin. */
+static void
+part_stored(struct apply_part *p, struct checkpoint *ck)
+{
+    const struct apply_table *t = p->table;
+    p->stored = (struct gate_last){.offset = -1};
+    p->begin = 0;
+    if (!ck)
+        return;
+    const struct checkpoint_part *s = checkpoint_part(ck, t->topic, p->id);
+    if (ck->inc != t->run->task->inc)
+        p->begin = s->offset + 1;
+    else
+        p->stored = (struct gate_last){s->offset, s->epoch, s->seq};
+    const struct json *from = ck->loads ? json_get(ck->loads, "from") : NULL;
+    if (p->begin == 0 && json_is_array(from))
+        p->begin = json_i64_value(json_at(from, (size_t)p->id), 0);
+}
+
 /* The gate's part of the table: base and partitions as stored. */
 static void
 gate_join(struct apply_table *t)
@@ -110,16 +130,13 @@ gate_join(struct apply_table *t)
     struct cut_id base = {0, 0};
     if (ck && ck->source_count)
         base = checkpoint_source(ck, r->source_n)->cut;
-    t->stored_known = ck != NULL;
     t->stored_cut = base;
+    if (ck && ck->inc != r->task->inc)
+        base = (struct cut_id){0, 0};
     t->gate = gate_table_add(r->gate, t->topic, base);
     for (size_t i = 0; i < t->parts_len; i++) {
         struct apply_part *p = t->parts + i;
-        p->stored = (struct gate_last){.offset = -1};
-        if (ck) {
-            struct checkpoint_part *s = checkpoint_part(ck, t->topic, p->id);
-            p->stored = (struct gate_last){s->offset, s->epoch, s->seq};
-        }
+        part_stored(p, ck);
         p->gate = gate_part_add(r->gate, t->gate, p->id, p->stored);
     }
 }
@@ -255,8 +272,10 @@ tables_open_parts(struct apply_run *r, struct apply_table *t, struct err *e)
     for (size_t i = 0; ok && i < n; i++) {
         struct apply_part *p = t->parts + i;
         int64_t from;
-        ok = gate_part_start(r->gate, p->gate, list[i].offset, list[n + i].offset, &from, e) &&
-             consumer_open(r->data, t->topic, p->id, from, &p->from, e);
+        ok = gate_part_start(r->gate, p->gate, list[i].offset, list[n + i].offset, &from, e);
+        if (ok && p->stored.offset < 0 && p->begin > from && p->begin <= list[n + i].offset)
+            from = p->begin;
+        ok = ok && consumer_open(r->data, t->topic, p->id, from, &p->from, e);
         p->more = true;
     }
     free(list);
