@@ -281,7 +281,7 @@ read_integer(struct reader *r, const struct column *c, const struct mysql_result
 {
     unsigned size = integer_size(m), shift = 64 - size * 8;
     uint64_t v = reader_le(r, size);
-    *out = (struct cell){.kind = type_mysql(c->type)->cell, .v.u = v};
+    *out = (struct cell){.kind = (uint8_t)type_mysql(c->type)->cell, .v.u = v};
     if (c->type > COL_BIGINT)
         return;
     out->kind = c->is_unsigned ? CELL_UINT : CELL_INT;

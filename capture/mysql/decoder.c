@@ -185,9 +185,9 @@ payload_parse(struct bytes body, struct payload *out, struct err *e)
            err_set(e, MR_SOURCE_CORRUPT, "a TRANSACTION_PAYLOAD event is cut short");
 }
 
-MUST /* The place the server waits at, when it has sent (or left out, by GTID) all before it.
-      * v1: the header's position and the file's name as the body; v2: fields of type, length,
-      * value: 1 file, 2 position (libbinlogevents, Heartbeat_event_v2). */
+/* The place the server waits at, when it has sent (or left out, by GTID) all before it.
+ * v1: the header's position and the file's name as the body; v2: fields of type, length,
+ * value: 1 file, 2 position (libbinlogevents, Heartbeat_event_v2). */
 static uint64_t
 heartbeat_pos(const struct binlog_decoder *d, const struct binlog_event *ev)
 {

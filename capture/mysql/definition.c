@@ -202,7 +202,8 @@ blob_type(const struct map_column *m)
                                             COL_LONGTEXT};
     static const enum column_type binary[] = {COL_TINYBLOB, COL_BLOB, COL_MEDIUMBLOB,
                                               COL_LONGBLOB};
-    return (m->collation == COLLATION_BINARY ? binary : text)[m->meta - 1];
+    unsigned i = m->meta - 1U;
+    return m->collation == COLLATION_BINARY ? binary[i] : text[i];
 }
 
 MUST static bool

@@ -253,7 +253,7 @@ positions_go_on_above_four_gigabytes(void **state)
 }
 
 static void
-a_rotation_moves_the_position_of_an_idle_stream(void **state)
+rotations_and_heartbeats_move_the_position_of_an_idle_stream(void **state)
 {
     (void)state;
     struct world w;
@@ -265,8 +265,10 @@ a_rotation_moves_the_position_of_an_idle_stream(void **state)
     must_feed(&w, BINLOG_PREVIOUS_GTIDS, 4 + BINLOG_HEADER + 8, BYTES_LIT("12345678"));
     assert_int_equal(binlog_decoder_position(w.decoder)->pos, 4 + BINLOG_HEADER + 8);
     assert_true(feed(&w, BINLOG_HEARTBEAT, 0, 999, BYTES_LIT("b.000002"), &e));
-    assert_int_equal(binlog_decoder_position(w.decoder)->pos, 4 + BINLOG_HEADER + 8);
-    assert_int_equal(w.heartbeats, 1);
+    assert_int_equal(binlog_decoder_position(w.decoder)->pos, 999);
+    assert_true(feed(&w, BINLOG_HEARTBEAT, 0, 5000, BYTES_LIT("b.000001"), &e));
+    assert_int_equal(binlog_decoder_position(w.decoder)->pos, 999);
+    assert_int_equal(w.heartbeats, 2);
     close_world(&w);
 }
 
@@ -381,7 +383,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lengths_are_summed_where_headers_say_nothing),
         cmocka_unit_test(positions_go_on_above_four_gigabytes),
-        cmocka_unit_test(a_rotation_moves_the_position_of_an_idle_stream),
+        cmocka_unit_test(rotations_and_heartbeats_move_the_position_of_an_idle_stream),
         cmocka_unit_test(unknown_events_stop_unless_they_are_ignorable),
         cmocka_unit_test(rows_need_their_table_map_and_a_transaction),
         cmocka_unit_test(statements_that_change_rows_stop_only_for_wanted_tables),
