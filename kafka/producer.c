@@ -382,7 +382,7 @@ producer_init_transactions(struct producer *p, int timeout_ms, struct err *e)
             rd_kafka_init_transactions(p->rk, slice < 5 * SLICE_MS ? slice : 5 * SLICE_MS);
         rd_kafka_poll(p->rk, 0);
         if (!err) {
-            FAULT("kafka_after_init");
+            FAULT("kafka.after_init");
             return true;
         }
         bool again = rd_kafka_error_is_retriable(err);
@@ -443,12 +443,12 @@ producer_commit(struct producer *p, int timeout_ms, struct err *e)
 {
     if (!producer_flush(p, timeout_ms, e))
         return false;
-    FAULT("kafka_before_commit");
+    FAULT("kafka.before_commit");
     uint64_t closed = atomic_load(&p->sockets_closed);
     uint64_t began = clock_mono_us();
     rd_kafka_error_t *err = rd_kafka_commit_transaction(p->rk, p->unknown_ms);
     tell_run(p);
-    FAULT("kafka_after_commit");
+    FAULT("kafka.after_commit");
     if (!judge(p, err, "commit", began, closed, e))
         return false;
     p->stats.commits++;

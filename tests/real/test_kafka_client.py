@@ -139,9 +139,9 @@ def test_a_killed_and_a_frozen_broker_lose_and_double_nothing(tmp_path, driver):
         check_numbers(values(kafka.bootstrap, "t"), int(field(output, "loop", "next")))
 
 
-@pytest.mark.parametrize("place", ["kafka_after_init", "kafka_before_commit", "kafka_after_commit"])
+@pytest.mark.parametrize("place", ["kafka.after_init", "kafka.before_commit", "kafka.after_commit"])
 def test_a_death_around_a_commit_loses_and_doubles_nothing(kafka, driver, place):
-    topic = place.replace("_", "-")
+    topic = place.replace(".", "-")
     died = subprocess.run([driver, "loop", kafka.bootstrap, topic, "5000", "2", "5000", topic], capture_output=True,
                           text=True, env={**os.environ, "MILLRACE_FAULT": f"{place}:{1 if 'init' in place else 20}"})
     if died.returncode == 0:
