@@ -9,6 +9,10 @@
 /* The record from the flags alone: no server is asked. Seals literal passwords. MR_USAGE. */
 MUST bool
 create_build(const struct command *c, struct task **out, struct err *e);
+/* Opens a connection of a task. */
+MUST bool
+create_connect(const struct command *c, const struct task *t, const struct task_endpoint *at,
+               enum mysql_side side, struct mysql_conn **out, struct err *e);
 /* Asks source and target; found: discover_free by the caller, also after false. */
 MUST bool
 create_check(const struct command *c, struct task *t, struct discover *found, struct err *e);

@@ -9,9 +9,9 @@
 
 #define CONNECT_S 10
 
-static bool
-open_server(const struct command *c, const struct task *t, const struct task_endpoint *at,
-            enum mysql_side side, struct mysql_conn **out, struct err *e)
+bool
+create_connect(const struct command *c, const struct task *t, const struct task_endpoint *at,
+               enum mysql_side side, struct mysql_conn **out, struct err *e)
 {
     struct uri u;
     struct buf place = {0};
@@ -52,7 +52,7 @@ static bool
 check_source(const struct command *c, struct task *t, struct discover *found, struct err *e)
 {
     struct mysql_conn *conn = NULL;
-    if (!open_server(c, t, &t->sources[0].at, MYSQL_SOURCE, &conn, e))
+    if (!create_connect(c, t, &t->sources[0].at, MYSQL_SOURCE, &conn, e))
         return false;
     bool ok = discover_source(conn, t, found, e) || err_wrap(e, "source");
     mysql_conn_close(conn);
@@ -132,7 +132,7 @@ check_target(const struct command *c, const struct task *t, const struct discove
     struct mysql_conn *conn = NULL;
     if (t->sink_type != TASK_SINK_MYSQL)
         return true;
-    if (!open_server(c, t, &t->sink, MYSQL_TARGET, &conn, e))
+    if (!create_connect(c, t, &t->sink, MYSQL_TARGET, &conn, e))
         return false;
     bool ok = check_loop(conn, found, e) && check_packet(c, t, conn, e) &&
               (check_rights(c, t, conn, e) || err_wrap(e, "target"));

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "cli/create.h"
 #include "cli/session.h"
 
 #define TIMEOUT_DEFAULT "60s"
@@ -129,17 +130,50 @@ take_gap(const struct command *c, struct task *n, bool *resync, struct err *e)
     return true;
 }
 
+/* Whether the source still has what comes after the kept position. A source that cannot be
+ * asked now is asked by the worker. */
 static bool
-check_resume(const struct session *s, const struct task *t, bool *gap, struct err *e)
+check_source(const struct command *c, const struct session *s, const struct task *t,
+             struct err *e)
+{
+    char key[80];
+    struct err why = {0};
+    struct position p;
+    struct mysql_conn *conn = NULL;
+    snprintf(key, sizeof(key), "%s/capture/%u", t->id, t->sources[0].n);
+    const struct json *status = status_map_get(status_reader_map(s->status), key);
+    if (status_hex_value(status, "inc") != t->inc || !json_is_object(json_get(status, "pos")))
+        return true;
+    position_init(&p, POSITION_NONE);
+    bool ok = true;
+    if (position_from_json(json_get(status, "pos"), &p, &why) &&
+        create_connect(c, t, &t->sources[0].at, MYSQL_SOURCE, &conn, &why) &&
+        !discover_check_position(conn, &p, &why) && why.code == MR_SOURCE_PURGED) {
+        *e = why;
+        ok = err_wrap(e, "task '%s'", t->name);
+    }
+    mysql_conn_close(conn);
+    position_free(&p);
+    return ok;
+}
+
+/* *gap: it cannot go on where it was, *e says why. */
+static bool
+check_resume(const struct command *c, const struct session *s, const struct task *t, bool *gap,
+             struct err *e)
 {
     struct summary sum;
     session_summary(s, t, &sum);
     bool running = sum.running;
     *gap = sum.code == MR_SOURCE_PURGED;
+    if (*gap)
+        err_set(e, MR_SOURCE_PURGED, "task '%s' cannot go on where it was", t->name);
     summary_free(&sum);
     if (running)
         return err_set(e, MR_TASK_STATE,
                        "task '%s' is running: only a stopped task can be resumed", t->name);
+    if (!*gap)
+        *gap = !check_source(c, s, t, e);
     return true;
 }
 
@@ -154,12 +188,16 @@ resume_one(const struct command *c, struct session *s, const struct task *t, str
 {
     bool gap = false, resync = false;
     struct task *n = edit(t);
-    bool ok = check_resume(s, t, &gap, e) && take_gap(c, n, &resync, e);
-    if (ok && gap && !resync)
-        ok = err_set(e, MR_SOURCE_PURGED,
-                     "task '%s' cannot go on where it was; --on-gap resync loads its tables "
-                     "again",
-                     t->name);
+    struct err why = {0};
+    bool ok = take_gap(c, n, &resync, e) && check_resume(c, s, t, &gap, &why);
+    if (!ok || (gap && !resync)) {
+        if (ok)
+            err_wrap(&why, "--on-gap resync would load its tables again");
+        if (e->code == MR_OK)
+            *e = why;
+        task_unref(n);
+        return false;
+    }
     n->desired = TASK_RUNNING;
     if (gap) {
         begin_again(n);
@@ -241,8 +279,10 @@ drop_one(struct session *s, const struct task *t, uint64_t until, struct err *e)
         session_summary(s, n, &sum);
         printf("task '%s' is dropped; target tables and topics are kept\n", n->name);
         if (n->sink_type == TASK_SINK_MYSQL && !sum.apply_alive)
-            fprintf(stderr, "warning: no apply worker is on line: its checkpoint stays in the "
-                            "target\n");
+            fprintf(stderr, "warning: no apply worker is on line: the next one removes the "
+                            "checkpoint from the target\n");
+        if (sum.code != MR_OK)
+            fprintf(stderr, "warning: %s\n", sum.err_msg);
         summary_free(&sum);
     }
     task_unref(n);

@@ -161,6 +161,65 @@ discover_position(struct mysql_conn *c, struct position *out, struct err *e)
     return ok;
 }
 
+static bool
+check_gtid(struct mysql_conn *c, const struct position *p, struct arena *a, struct err *e)
+{
+    struct buf sql = {0}, set = {0};
+    struct mysql_rows r;
+    gtid_set_text(p->gtid, &set);
+    buf_add_str(&sql, "SELECT GTID_SUBSET(@@global.gtid_purged, ");
+    mysql_quote_text(buf_bytes(&set), &sql);
+    buf_add_str(&sql, "), @@global.gtid_purged");
+    bool ok = mysql_conn_select(c, buf_bytes(&sql), a, &r, e);
+    if (ok && strcmp(cell(a, &r, 0, 0), "1") != 0)
+        ok = err_set(e, MR_SOURCE_PURGED, "kept is %.200s, purged is %.200s", buf_cstr(&set),
+                     cell(a, &r, 0, 1));
+    buf_free(&sql);
+    buf_free(&set);
+    return ok;
+}
+
+static bool
+check_file(struct mysql_conn *c, const struct position *p, struct arena *a, struct err *e)
+{
+    struct mysql_rows r;
+    if (!mysql_conn_selectf(c, a, &r, e, "SHOW BINARY LOGS"))
+        return false;
+    for (size_t i = 0; i < r.rows; i++) {
+        if (strcmp(cell(a, &r, i, 0), p->file) == 0)
+            return true;
+    }
+    return err_set(e, MR_SOURCE_PURGED, "kept is %s:%llu, the oldest log is %s", p->file,
+                   (unsigned long long)p->pos, cell(a, &r, 0, 0));
+}
+
+static bool
+check_here(struct mysql_conn *c, const struct position *p, struct arena *a, struct err *e)
+{
+    struct position now;
+    bool ok = discover_position(c, &now, e);
+    bool here = ok && strcmp(now.server, p->server) == 0;
+    bool by_gtid = !is_mariadb(c) && p->gtid != NULL && now.gtid != NULL;
+    position_free(&now);
+    if (!ok)
+        return false;
+    if (by_gtid)
+        return check_gtid(c, p, a, e);
+    if (!here)
+        return err_set(e, MR_SOURCE_IDENTITY, "the position is of server %s", p->server);
+    return check_file(c, p, a, e);
+}
+
+bool
+discover_check_position(struct mysql_conn *c, const struct position *p, struct err *e)
+{
+    struct arena a;
+    arena_init(&a, 0);
+    bool ok = check_here(c, p, &a, e);
+    arena_free(&a);
+    return ok;
+}
+
 /* Every base table the account sees, whether it has a key of NOT NULL columns, rows. */
 static const char tables_sql[] =
     "SELECT t.table_schema, t.table_name, IFNULL(t.table_rows, 0), k.table_name IS NOT NULL "

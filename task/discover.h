@@ -44,5 +44,9 @@ MUST bool
 discover_identity(struct mysql_conn *c, struct arena *a, const char **out, struct err *e);
 MUST bool
 discover_position(struct mysql_conn *c, struct position *out, struct err *e);
+/* MR_SOURCE_PURGED when the server no longer has all that comes after p, MR_SOURCE_IDENTITY
+ * when p is another server's. */
+MUST bool
+discover_check_position(struct mysql_conn *c, const struct position *p, struct err *e);
 
 #endif

@@ -1,8 +1,10 @@
 /* A worker's connections to the control topics: making them, following them. */
 #include <poll.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "task/topics.h"
 #include "task/worker_private.h"
 
@@ -15,6 +17,28 @@ is_lease_key(struct bytes key)
            (memcmp(key.p, "worker/", 7) == 0 || memmem(key.p, key.n, "/lease/", 7) != NULL);
 }
 
+/* "<task>/<half>" or "<task>/<half>/<n>" */
+static bool
+is_unit_key(const struct worker *w, struct bytes key)
+{
+    size_t n = strlen(w->program->half), at = TASK_ID_LEN + 1 + n;
+    if (key.n < at || memcmp(key.p + TASK_ID_LEN + 1, w->program->half, n) != 0)
+        return false;
+    return key.n == at || (w->program->per_source && key.p[at] == '/' &&
+                           memchr(key.p + at + 1, '/', key.n - at - 1) == NULL);
+}
+
+static void
+read_unit(struct worker *w, struct bytes key, const struct json *j)
+{
+    bool fresh = false;
+    bool stopped = strcmp(json_get_str(j, "state", ""), "stopped") == 0;
+    struct map_slot *s = map_put(&w->stopped, key, &fresh);
+    if (fresh)
+        s->key = bytes_of(mem_strn(key), key.n);
+    s->v.u = stopped ? json_get_u64(j, "generation", 0) : 0;
+}
+
 static bool
 read_status(void *ctx, const struct consumer_message *m, struct err *e)
 {
@@ -22,13 +46,17 @@ read_status(void *ctx, const struct consumer_message *m, struct err *e)
     struct json *j = NULL;
     struct err why = {0};
     (void)e;
-    if (m->key.p == NULL || !is_lease_key(m->key))
+    bool unit = m->key.p != NULL && is_unit_key(w, m->key);
+    if (m->key.p == NULL || (!unit && !is_lease_key(m->key)))
         return true;
     if (m->value.p != NULL && !json_parse(m->value, &j, &why)) {
         log_warn("status_record", F_I64("offset", m->offset), F_ERR(&why));
         return true;
     }
-    lease_log_read(w->leases, m->key, j, clock_mono_ms());
+    if (unit)
+        read_unit(w, m->key, j);
+    else
+        lease_log_read(w->leases, m->key, j, clock_mono_ms());
     json_free(j);
     return true;
 }
@@ -128,6 +156,10 @@ worker_disconnect(struct worker *w)
     reporter_stop(w->reporter);
     log_reader_close(w->status);
     lease_log_free(w->leases);
+    for (struct map_slot *s = NULL; (s = map_next(&w->stopped, s)) != NULL;)
+        free((void *)(uintptr_t)s->key.p);
+    map_free(&w->stopped);
+    w->stopped = (struct map){0};
     task_store_close(w->store);
     registry_close(w->registry);
     w->reporter = NULL;

@@ -28,6 +28,7 @@ struct worker {
     struct task_store *store;
     struct log_reader *status;
     struct lease_log *leases;
+    struct map stopped; /* status key of a unit -> generation it was stopped at; from the log */
     struct lease_id me;
     struct reporter *reporter;
     struct unit **units;

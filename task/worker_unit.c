@@ -332,12 +332,22 @@ carry_out(struct unit *u)
     log_info("task_stopped", F_STR("task", u->name), F_U64("generation", t->generation));
 }
 
+/* A task that was dropped while no worker of this half was there is cleaned up now. */
+static bool
+is_cleaned_up(const struct unit *u)
+{
+    const struct map_slot *s = map_get(&u->worker->stopped, bytes_str(u->status_key));
+    return u->wanted->desired == TASK_DROPPED && s != NULL && s->v.u >= u->wanted->generation;
+}
+
 void
 unit_step(struct unit *u)
 {
     if (u->thread.running && atomic_load(&u->ended))
         settle(u);
-    if (u->wanted->desired == TASK_DROPPED && u->done_generation == u->wanted->generation) {
+    bool over =
+        u->wanted->desired == TASK_DROPPED && u->done_generation == u->wanted->generation;
+    if (!u->thread.running && (over || is_cleaned_up(u))) {
         u->gone = true;
         return;
     }
@@ -360,18 +370,13 @@ unit_want(struct unit *u, struct task *t)
     u->wanted = t;
 }
 
-void
-unit_add(struct worker *w, struct task *t, unsigned source)
+static void
+name_keys(struct unit *u)
 {
-    if (t->desired == TASK_DROPPED)
-        return;
-    struct unit *u = mem_zalloc(sizeof(*u));
-    const char *half = w->program->half;
-    u->worker = w;
-    u->source = source;
-    u->wanted = task_ref(t);
-    if (w->program->per_source) {
-        unsigned n = t->sources[source].n;
+    const struct task *t = u->wanted;
+    const char *half = u->worker->program->half;
+    unsigned n = t->sources[u->source].n;
+    if (u->worker->program->per_source) {
         u->status_key = mem_printf("%s/%s/%u", t->id, half, n);
         u->table_key = mem_printf("%s/%s/%u/", t->id, half, n);
         u->lease_key = mem_printf("%s/lease/%s/%u", t->id, half, n);
@@ -380,9 +385,23 @@ unit_add(struct worker *w, struct task *t, unsigned source)
         u->table_key = mem_printf("%s/table/", t->id);
         u->lease_key = mem_printf("%s/lease/%s", t->id, half);
     }
-    u->name = t->sources_len > 1 && w->program->per_source
-                  ? mem_printf("%s/%u", t->name, t->sources[source].n)
+    u->name = t->sources_len > 1 && u->worker->program->per_source
+                  ? mem_printf("%s/%u", t->name, n)
                   : mem_strdup(t->name);
+}
+
+void
+unit_add(struct worker *w, struct task *t, unsigned source)
+{
+    struct unit *u = mem_zalloc(sizeof(*u));
+    u->worker = w;
+    u->source = source;
+    u->wanted = task_ref(t);
+    name_keys(u);
+    if (is_cleaned_up(u)) {
+        unit_free(u);
+        return;
+    }
     if (w->units_len == w->units_cap) {
         w->units_cap = w->units_cap == 0 ? 16 : w->units_cap * 2;
         w->units = mem_realloc(w->units, w->units_cap * sizeof(struct unit *));

@@ -82,12 +82,16 @@ def start(environment, tmp_path, binaries):
 
 @pytest.fixture
 def millrace(environment, binaries):
-    def call(*words, code=0):
+    def result(*words, code=0):
         r = subprocess.run([binaries.millrace, *words], env=environment, text=True, capture_output=True,
                            stdin=subprocess.DEVNULL, timeout=120)
         assert r.returncode == code, r.stdout + r.stderr
-        return r.stdout
+        return r
 
+    def call(*words, code=0):
+        return result(*words, code=code).stdout
+
+    call.result = result
     yield call
     call("task", "drop", "--all", "--timeout", "30s")
 
@@ -392,7 +396,31 @@ def test_a_refused_schema_stops_its_table_and_says_so(start, task, kafka, millra
     wait_until(lambda: "MR2014" in message() and "incompatible" in message(), 20, "the error is shown")
 
 
-def test_a_purged_log_is_answered_by_a_resync_when_the_task_says_so(start, task, millrace, source):
+def purge(source):
+    source.execute("REPLACE INTO lease.t VALUES (3, uuid())", "FLUSH BINARY LOGS", "REPLACE INTO lease.t VALUES (4, uuid())",
+                   "FLUSH BINARY LOGS")
+    last = source.execute("SHOW BINARY LOGS")[-1][0]
+    source.execute(f"PURGE BINARY LOGS TO '{last}'")
+
+
+def test_resume_names_a_gap_and_refuses_unless_told_to_load_again(start, task, millrace, source):
+    name, _ = task()
+    start("--name", "a")
+
+    def shown():
+        return json.loads(millrace("task", "show", "--task-name", name))[0]
+
+    wait_until(lambda: shown()["phase"] == "Incremental Sync", 20, "the load is over")
+    millrace("task", "pause", "--task-name", name)
+    purge(source)
+    refused = millrace.result("task", "resume", "--task-name", name, code=1)
+    assert "MR1007" in refused.stderr and "--on-gap resync" in refused.stderr and "purged is" in refused.stderr
+    assert shown()["state"] == "stopped"
+    assert "loads every table again" in millrace("task", "resume", "--task-name", name, "--on-gap", "resync")
+    wait_until(lambda: shown()["state"] == "running" and shown()["phase"] == "Incremental Sync", 20, "loaded again")
+
+
+def test_a_log_purged_under_a_worker_is_answered_by_a_resync_when_the_task_says_so(start, task, millrace, source):
     name, _ = task("--on-gap", "resync")
     a = start("--name", "a")
 
@@ -400,11 +428,43 @@ def test_a_purged_log_is_answered_by_a_resync_when_the_task_says_so(start, task,
         return json.loads(millrace("task", "show", "--task-name", name))[0]
 
     wait_until(lambda: shown()["phase"] == "Incremental Sync", 20, "the load is over")
-    millrace("task", "pause", "--task-name", name)
-    source.execute("REPLACE INTO lease.t VALUES (3, 'gap')", "FLUSH BINARY LOGS", "REPLACE INTO lease.t VALUES (4, 'gap')",
-                   "FLUSH BINARY LOGS")
-    last = source.execute("SHOW BINARY LOGS")[-1][0]
-    source.execute(f"PURGE BINARY LOGS TO '{last}'")
-    millrace("task", "resume", "--task-name", name)
+    a.signal(signal.SIGKILL)
+    a.end()
+    purge(source)
+    a = start("--name", "a")
     a.event("task_resync", 20)
     wait_until(lambda: shown()["state"] == "running" and shown()["phase"] == "Incremental Sync", 20, "loaded again")
+
+
+def test_a_log_purged_under_a_worker_fails_the_task_otherwise(start, task, millrace, source):
+    name, _ = task()
+    a = start("--name", "a")
+
+    def shown():
+        return json.loads(millrace("task", "show", "--task-name", name))[0]
+
+    wait_until(lambda: shown()["phase"] == "Incremental Sync", 20, "the load is over")
+    a.signal(signal.SIGKILL)
+    a.end()
+    purge(source)
+    start("--name", "a")
+    wait_until(lambda: shown()["reason"] == "failed", 20, "it failed")
+    assert shown()["state"] == "stopped" and shown()["err-msg"].startswith("MR1007")
+
+
+def test_a_task_dropped_without_workers_is_cleaned_up_by_the_next_one(start, task, millrace):
+    name, _ = task()
+    a = start("--name", "a")
+    a.event("unit_claimed")
+    a.signal(signal.SIGKILL)
+    a.end()
+    time.sleep(9)  # until its beats count as old
+    millrace("task", "drop", "--task-name", name)
+    b = start("--name", "a")
+    b.event("task_drop")
+    b.signal(signal.SIGTERM)
+    assert b.end() == 0
+    c = start("--name", "a")
+    c.event("worker_ready")
+    time.sleep(1)
+    assert "task_drop" not in c.log
