@@ -3,43 +3,14 @@
  */
 #include "schema/json_scan.h"
 
+#include <endian.h>
+
 #include "schema/number_text.h"
-
-void
-json_scan_fail(struct reader *r)
-{
-    r->failed = true;
-    r->p = r->end;
-}
-
-static inline void
-skip_space(struct reader *r)
-{
-    while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\t' || *r->p == '\r'))
-        r->p++;
-}
-
-bool
-json_scan_char(struct reader *r, char c)
-{
-    skip_space(r);
-    if (r->p == r->end || *r->p != (uint8_t)c)
-        return false;
-    r->p++;
-    return true;
-}
-
-void
-json_scan_expect(struct reader *r, char c)
-{
-    if (!json_scan_char(r, c))
-        json_scan_fail(r);
-}
 
 static bool
 take_word(struct reader *r, struct bytes word)
 {
-    skip_space(r);
+    json_scan_space(r);
     if (reader_left(r) < word.n || memcmp(r->p, word.p, word.n) != 0)
         return false;
     r->p += word.n;
@@ -65,7 +36,7 @@ json_scan_bool(struct reader *r)
 struct bytes
 json_scan_number(struct reader *r)
 {
-    skip_space(r);
+    json_scan_space(r);
     const uint8_t *from = r->p;
     while (r->p < r->end && ((*r->p >= '0' && *r->p <= '9') || *r->p == '-' || *r->p == '+' ||
                              *r->p == '.' || *r->p == 'e' || *r->p == 'E'))
@@ -79,6 +50,15 @@ int64_t
 json_scan_i64(struct reader *r)
 {
     int64_t v = 0;
+    json_scan_space(r);
+    const uint8_t *p = r->p;
+    const uint8_t *stop = reader_left(r) > 18 ? p + 18 : r->end;
+    for (; p < stop && *p >= '0' && *p <= '9'; p++)
+        v = v * 10 + (*p - '0');
+    if (p > r->p && p < stop) {
+        r->p = p;
+        return v;
+    }
     if (!number_parse_i64(json_scan_number(r), &v))
         json_scan_fail(r);
     return r->failed ? 0 : v;
@@ -86,14 +66,33 @@ json_scan_i64(struct reader *r)
 
 /* ---- strings ---- */
 
-/* Some byte of v is below 32, a quote or a backslash. */
-static inline bool
-ends_run(uint64_t v)
+/* High bits of the bytes of v that are below 32, a quote or a backslash; the lowest one set is
+ * exact, higher ones may be borrow's. */
+static inline uint64_t
+stops(uint64_t v)
 {
     const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
     uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
     return (((v - ones * 32) & ~v) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) &
            high;
+}
+
+/* The next byte below 32, quote or backslash, or the end. */
+static inline void
+skip_plain(struct reader *r)
+{
+    uint64_t v;
+    for (; reader_left(r) >= 8; r->p += 8) {
+        memcpy(&v, r->p, 8);
+        v = le64toh(v);
+        uint64_t found = stops(v);
+        if (found) {
+            r->p += __builtin_ctzll(found) / 8;
+            return;
+        }
+    }
+    while (r->p < r->end && *r->p >= 32 && *r->p != '"' && *r->p != '\\')
+        r->p++;
 }
 
 /* Up to the closing quote, which is taken; escapes are kept and only passed over. */
@@ -104,11 +103,7 @@ raw_string(struct reader *r, bool *escaped)
     json_scan_expect(r, '"');
     const uint8_t *from = r->p;
     for (;;) {
-        uint64_t v;
-        while (reader_left(r) >= 8 && (memcpy(&v, r->p, 8), !ends_run(v)))
-            r->p += 8;
-        while (r->p < r->end && *r->p >= 32 && *r->p != '"' && *r->p != '\\')
-            r->p++;
+        skip_plain(r);
         if (r->p == r->end || *r->p < 32)
             break;
         if (*r->p == '"') {
@@ -279,7 +274,7 @@ static void
 skip_scalar(struct reader *r)
 {
     bool escaped;
-    skip_space(r);
+    json_scan_space(r);
     if (r->p == r->end)
         json_scan_fail(r);
     else if (*r->p == '"')
@@ -299,7 +294,7 @@ close_levels(struct reader *r, uint64_t *objects, unsigned *depth)
         bool object = *objects & 1;
         if (json_scan_char(r, ',')) {
             if (object) {
-                skip_space(r);
+                json_scan_space(r);
                 raw_string(r, &escaped);
                 json_scan_expect(r, ':');
             }
@@ -324,7 +319,7 @@ open_level(struct reader *r, uint64_t *objects, unsigned *depth)
     *objects = *objects << 1 | object;
     if (++*depth > JSON_SCAN_DEPTH)
         json_scan_fail(r);
-    skip_space(r);
+    json_scan_space(r);
     if (r->p < r->end && *r->p == (object ? '}' : ']'))
         return OPENED_EMPTY;
     if (!object)
@@ -339,7 +334,7 @@ json_scan_skip(struct reader *r)
 {
     uint64_t objects = 0;
     unsigned depth = 0;
-    skip_space(r);
+    json_scan_space(r);
     const uint8_t *from = r->p;
     do {
         enum opened opened;
@@ -355,7 +350,7 @@ json_scan_skip(struct reader *r)
 bool
 json_scan_end(struct reader *r)
 {
-    skip_space(r);
+    json_scan_space(r);
     return !r->failed && r->p == r->end;
 }
 

@@ -9,14 +9,39 @@
 #define JSON_SCAN_DEPTH 64
 
 /* All of them pass over white space first. A failed reader gives zeros and false. */
-void
-json_scan_fail(struct reader *r);
+static inline void
+json_scan_fail(struct reader *r)
+{
+    r->failed = true;
+    r->p = r->end;
+}
+
+static inline void
+json_scan_space(struct reader *r)
+{
+    while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\t' || *r->p == '\r'))
+        r->p++;
+}
+
 /* The next character is c: takes it. */
-bool
-json_scan_char(struct reader *r, char c);
+static inline bool
+json_scan_char(struct reader *r, char c)
+{
+    json_scan_space(r);
+    if (r->p == r->end || *r->p != (uint8_t)c)
+        return false;
+    r->p++;
+    return true;
+}
+
 /* The next character is c, else failure. */
-void
-json_scan_expect(struct reader *r, char c);
+static inline void
+json_scan_expect(struct reader *r, char c)
+{
+    if (!json_scan_char(r, c))
+        json_scan_fail(r);
+}
+
 /* Takes `null` if it stands there. */
 bool
 json_scan_null(struct reader *r);
