@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "capture/claim.h"
+#include "capture/ddl.h"
 #include "capture/loads.h"
 #include "capture/mutant.h"
 
@@ -160,25 +161,28 @@ core_confirm(struct session *s, struct err *e)
     }
 }
 
-bool
-core_event(struct session *s, struct progress_record *r, bool *published, struct err *e)
+static bool
+write_event(struct session *s, struct progress_record *r, struct err *e)
 {
     r->kind = PROGRESS_EVENT;
     r->inc = s->task->inc;
     r->epoch = s->epoch;
-    /* A truncation is a row of its transaction, and a replay meets it again. The others are
-     * facts of ours: they are durable with their cut and not met again, so they must not count.
-     */
-    *published = true;
-    if (r->event == EVENT_TRUNCATE)
-        *published = sequencer_event(s->seq, &r->seq);
-    else
-        r->seq = sequencer_note(s->seq);
-    if (!*published)
-        return true;
     r->position = sequencer_position(s->seq);
     cut_add_record(s, r);
     return core_close(s, e);
+}
+
+bool
+core_event(struct session *s, struct progress_record *r, struct err *e)
+{
+    r->seq = sequencer_note(s->seq);
+    return write_event(s, r, e);
+}
+
+bool
+core_event_of_txn(struct session *s, struct progress_record *r, struct err *e)
+{
+    return !sequencer_event(s->seq, &r->seq) || write_event(s, r, e);
 }
 
 /* ---- rows ---- */
@@ -481,62 +485,6 @@ on_rows(void *ctx, const struct source_rows *rows, struct err *e)
 }
 
 static bool
-on_truncate(void *ctx, const struct source_name *name, struct bytes sql, struct err *e)
-{
-    struct session *s = ctx;
-    struct captured *t = tables_find(s, name->database, name->table);
-    if (t == NULL || t->stopped || t->table == NULL)
-        return true;
-    loads_discard(s, t);
-    struct arena a;
-    arena_init(&a, 1024);
-    struct progress_record r = {
-        .event = EVENT_TRUNCATE,
-        .table = t->topic,
-        .version = t->table->version,
-        .sql = arena_strn(&a, sql),
-    };
-    bool published;
-    bool ok = core_event(s, &r, &published, e);
-    arena_free(&a);
-    return ok;
-}
-
-static bool
-ddl_on_table(struct session *s, const struct source_ddl *d, const struct source_name *name,
-             struct err *e)
-{
-    struct captured *t;
-    if (!tables_take(s, name->database, name->table, &t, e))
-        return false;
-    if (t == NULL || t->stopped)
-        return true;
-    log_info("source_ddl", F_STR("unit", unit_name(s->unit)), F_STR("table", t->topic),
-             F_I64("kind", d->kind));
-    if (d->kind == SOURCE_DDL_CREATE && t->table == NULL) {
-        t->born = true;
-        return true;
-    }
-    /* Dropped and made again, or rows changed without being logged: only a load is right. */
-    bool again = d->kind == SOURCE_DDL_CREATE || d->kind == SOURCE_DDL_RENAME || !d->rows_kept;
-    if (again && t->table != NULL && s->task->full)
-        return loads_begin(s, t, e);
-    return true;
-}
-
-static bool
-on_ddl(void *ctx, const struct source_ddl *d, struct err *e)
-{
-    struct session *s = ctx;
-    if (d->kind == SOURCE_DDL_DROP || d->kind == SOURCE_DDL_DROP_DATABASE)
-        return true;
-    for (size_t i = 0; i < d->name_count; i++)
-        if (d->names[i].table.n > 0 && !ddl_on_table(s, d, &d->names[i], e))
-            return false;
-    return true;
-}
-
-static bool
 on_table_error(void *ctx, const struct source_name *name, void *user, const struct err *why,
                struct err *e)
 {
@@ -558,8 +506,8 @@ core_init(struct session *s)
         .table = on_table,
         .table_version = on_table_version,
         .rows = on_rows,
-        .truncate = on_truncate,
-        .ddl = on_ddl,
+        .truncate = ddl_truncate,
+        .ddl = ddl_statement,
         .txn_end = on_txn_end,
         .heartbeat = on_heartbeat,
         .table_error = on_table_error,

@@ -152,8 +152,7 @@ load_event(struct session *s, const struct load *l, enum progress_event_kind kin
         .load = l->id,
         .version = l->t->table->version,
     };
-    bool published;
-    return core_event(s, &r, &published, e);
+    return core_event(s, &r, e);
 }
 
 bool
@@ -273,8 +272,8 @@ loads_resume(struct session *s, struct err *e)
         if (!resume_range(s, &s->truth.ranges[i], e))
             return false;
     for (struct captured *t = tables_first(s); t != NULL; t = t->next)
-        if (t->table != NULL && !t->stopped && !t->loaded && t->windows == NULL &&
-            !loads_begin(s, t, e))
+        if (t->table != NULL && !t->stopped && !t->dropped && !t->loaded &&
+            t->windows == NULL && !loads_begin(s, t, e))
             return false;
     return true;
 }

@@ -116,10 +116,15 @@ core_publish(struct session *s, const struct core_row *row, struct err *e);
 MUST bool
 core_publish_read(struct session *s, const struct core_row *row, struct window *w,
                   struct err *e);
-/* An event at the next seq, closing the unit. r: kind-specific fields filled; `*published`
- * false: an earlier cut has it. */
+/* An event of ours at the next seq, the last thing of its unit: a table version, a load's begin
+ * or end. A replay of its transaction does not meet it again, because its cut made it known; so
+ * it is no row of the transaction. */
 MUST bool
-core_event(struct session *s, struct progress_record *r, bool *published, struct err *e);
+core_event(struct session *s, struct progress_record *r, struct err *e);
+/* The same for what the stream itself said (TRUNCATE): a replay meets it again and skips it by
+ * its count. */
+MUST bool
+core_event_of_txn(struct session *s, struct progress_record *r, struct err *e);
 /* Closes the open unit, also an empty one. */
 MUST bool
 core_close(struct session *s, struct err *e);

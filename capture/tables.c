@@ -233,6 +233,8 @@ tables_note(struct session *s, struct captured *t, struct err *e)
     json_set(j, "value_id", json_u64(t->value_id));
     json_set(j, "partitions", json_u64((uint64_t)t->partitions));
     json_set(j, "loaded", json_bool_new(t->loaded));
+    json_set(j, "dropped", json_bool_new(t->dropped));
+    json_set(j, "generation", json_u64(s->task->generation));
     json_set(j, "stopped", t->stopped ? status_err_to_json(&t->error) : json_null_new());
     struct progress_record r = {
         .event = EVENT_VERSION,
@@ -240,8 +242,7 @@ tables_note(struct session *s, struct captured *t, struct err *e)
         .version = t->table->version,
         .schema = j,
     };
-    bool published;
-    bool ok = core_event(s, &r, &published, e);
+    bool ok = core_event(s, &r, e);
     json_free(j);
     return ok;
 }
@@ -323,9 +324,16 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
     t->partitions = (int)json_get_i64(r->schema, "partitions", 0);
     t->loaded = json_get_bool(r->schema, "loaded", false);
     struct json *stopped = json_get(r->schema, "stopped");
+    t->dropped = json_get_bool(r->schema, "dropped", false);
     t->stopped = !json_is_null(stopped);
     if (t->stopped)
         status_err_from_json(stopped, &t->error);
+    if (t->stopped && json_get_u64(r->schema, "generation", 0) < s->task->generation) {
+        /* The operator resumed the task since: what was not published is loaded. */
+        t->stopped = false;
+        t->loaded = false;
+        err_clear(&t->error);
+    }
     tables_report(s, t);
     return prepare(s, t, true, e);
 }

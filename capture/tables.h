@@ -27,6 +27,7 @@ struct captured {
     int64_t limit;   /* largest key + value */
     bool born;       /* its CREATE was in the stream: complete without a load */
     bool loaded;
+    bool dropped; /* at the source; its rows stay at the target until it is made again */
     bool stopped;
     struct err error;
     struct window_table *windows; /* NULL: no load runs */

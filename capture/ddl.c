@@ -1,0 +1,135 @@
+#include "capture/ddl.h"
+
+#include "base/log.h"
+#include "capture/loads.h"
+
+static struct progress_record
+truncate_record(const struct captured *t, struct bytes sql, struct arena *a)
+{
+    return (struct progress_record){
+        .event = EVENT_TRUNCATE,
+        .table = t->topic,
+        .version = t->table->version,
+        .sql = arena_strn(a, sql),
+    };
+}
+
+bool
+ddl_truncate(void *ctx, const struct source_name *name, struct bytes sql, struct err *e)
+{
+    struct session *s = ctx;
+    struct captured *t = tables_find(s, name->database, name->table);
+    if (t == NULL || t->stopped || t->table == NULL)
+        return true;
+    loads_discard(s, t);
+    struct arena a;
+    arena_init(&a, 1024);
+    struct progress_record r = truncate_record(t, sql, &a);
+    bool ok = core_event_of_txn(s, &r, e);
+    arena_free(&a);
+    return ok;
+}
+
+/* A captured table is gone at the source: its rows stay at the target, marked. */
+static bool
+table_dropped(struct session *s, struct captured *t, struct err *e)
+{
+    if (t->table == NULL || t->dropped)
+        return true;
+    log_warn("source_table_dropped", F_STR("unit", unit_name(s->unit)),
+             F_STR("table", t->topic));
+    loads_drop(s, t);
+    t->dropped = true;
+    t->loaded = true;
+    return tables_note(s, t, e);
+}
+
+static bool
+database_dropped(struct session *s, struct bytes db, struct err *e)
+{
+    for (struct captured *t = tables_first(s); t != NULL; t = t->next)
+        if (bytes_eq(bytes_str(t->db), db) && !t->stopped && !table_dropped(s, t, e))
+            return false;
+    return true;
+}
+
+/* Its definition as it is now: the topic and the target table are made without waiting for
+ * rows. */
+static bool
+describe(struct session *s, struct captured *t, struct err *e)
+{
+    struct table *version = NULL;
+    struct err why;
+    if (!s->ops->describe(s->source, t->db, t->name, &version, &why)) {
+        if (why.class == ERR_TABLE)
+            return tables_stop(s, t, &why, e);
+        *e = why;
+        return false;
+    }
+    return version == NULL || tables_version(s, t, version, e);
+}
+
+static bool
+table_created(struct session *s, struct captured *t, struct bytes sql, struct err *e)
+{
+    if (t->table == NULL) {
+        t->born = true;
+        return describe(s, t, e);
+    }
+    if (!t->dropped) /* CREATE TABLE IF NOT EXISTS */
+        return true;
+    struct arena a;
+    arena_init(&a, 1024);
+    struct progress_record r = truncate_record(t, sql, &a);
+    bool ok = core_event(s, &r, e);
+    arena_free(&a);
+    t->dropped = false;
+    return ok && tables_note(s, t, e);
+}
+
+/* Other rows may stand under the name now. */
+static bool
+table_replaced(struct session *s, struct captured *t, struct err *e)
+{
+    t->dropped = false;
+    if (t->table == NULL)
+        return describe(s, t, e);
+    return !s->task->full || loads_begin(s, t, e);
+}
+
+static bool
+on_table(struct session *s, const struct source_ddl *d, size_t i, struct err *e)
+{
+    struct captured *t;
+    if (!tables_take(s, d->names[i].database, d->names[i].table, &t, e))
+        return false;
+    if (t == NULL || t->stopped)
+        return true;
+    log_info("source_ddl", F_STR("unit", unit_name(s->unit)), F_STR("table", t->topic),
+             F_I64("kind", d->kind));
+    switch (d->kind) {
+    case SOURCE_DDL_CREATE:
+        return table_created(s, t, d->sql, e);
+    case SOURCE_DDL_DROP:
+        return table_dropped(s, t, e);
+    case SOURCE_DDL_RENAME:
+        return i % 2 == 0 ? table_dropped(s, t, e) : table_replaced(s, t, e);
+    default:
+        return d->rows_kept || t->table == NULL || table_replaced(s, t, e);
+    }
+}
+
+bool
+ddl_statement(void *ctx, const struct source_ddl *d, struct err *e)
+{
+    struct session *s = ctx;
+    for (size_t i = 0; i < d->name_count; i++) {
+        const struct source_name *n = &d->names[i];
+        bool ok = n->table.n > 0 ? on_table(s, d, i, e)
+                                 : d->kind != SOURCE_DDL_DROP_DATABASE ||
+                                       database_dropped(s, n->database, e);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
