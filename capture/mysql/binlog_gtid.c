@@ -1,8 +1,7 @@
 /* Events that begin a transaction: see binlog_gtid.h. */
 #include "capture/mysql/binlog_gtid.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include "schema/number_text.h"
 
 #define TAG_MAX           32
 #define LOGICAL_CLOCK     2
@@ -29,6 +28,7 @@ enum maria_flag {
 
 enum maria_extra_flag { MARIA_START_ALTER = 2, MARIA_ROLLBACK_ALTER = 8 };
 
+/* uuid[:tag]:number; a tag has at most TAG_MAX bytes, so there is room for all of it. */
 static void
 put_text(struct binlog_gtid *out, const uint8_t uuid[16], struct bytes tag, uint64_t number)
 {
@@ -39,9 +39,13 @@ put_text(struct binlog_gtid *out, const uint8_t uuid[16], struct bytes tag, uint
         *o++ = "0123456789abcdef"[uuid[i] >> 4];
         *o++ = "0123456789abcdef"[uuid[i] & 15];
     }
-    size_t room = sizeof(out->text) - (size_t)(o - out->text);
-    snprintf(o, room, "%s%.*s:%" PRIu64, tag.n ? ":" : "", (int)tag.n, (const char *)tag.p,
-             number);
+    if (tag.n) {
+        *o++ = ':';
+        memcpy(o, tag.p, tag.n);
+        o += tag.n;
+    }
+    *o++ = ':';
+    *number_put_u64(o, number) = 0;
 }
 
 static void
@@ -123,8 +127,11 @@ parse_maria(const struct binlog_event *ev, struct reader *r, struct binlog_gtid 
     out->standalone = flags & MARIA_STANDALONE;
     out->prepares_xa = flags & MARIA_PREPARED_XA;
     out->repeats_ddl = extra & (MARIA_START_ALTER | MARIA_ROLLBACK_ALTER);
-    snprintf(out->text, sizeof(out->text), "%" PRIu32 "-%" PRIu32 "-%" PRIu64, domain,
-             ev->server_id, number);
+    char *o = number_put_u64(out->text, domain);
+    *o++ = '-';
+    o = number_put_u64(o, ev->server_id);
+    *o++ = '-';
+    *number_put_u64(o, number) = 0;
 }
 
 bool

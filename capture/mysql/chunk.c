@@ -23,6 +23,9 @@
 #define FIRST_LIMIT 512
 #define GROWTH      4
 #define KEY_MAX     16
+#define LOCK_TRIES  20
+#define LOCK_WAIT   1205
+#define DEADLOCK    1213
 
 struct chunk_reader {
     struct table *table;
@@ -497,6 +500,38 @@ refit(struct err *e)
     return e->code == MR_SOURCE_TABLE_SCHEMA ? err_reclass(e, ERR_RETRY) : false;
 }
 
+MUST static bool
+read_once(struct source_loader *l, const struct source_chunk_request *request,
+          struct source_chunk *out, unsigned *number, struct err *e)
+{
+    *number = 0;
+    *out = (struct source_chunk){.read_us = clock_wall_us()};
+    bool locking = l->chunks->locking;
+    if (locking && !mysql_conn_execf(l->conn, e, "START TRANSACTION"))
+        return false;
+    bool ok = run_and_read(l, request, out, e);
+    *number = ok ? 0 : mysql_conn_errno(l->conn);
+    struct err ignored;
+    if (locking && !mysql_conn_execf(l->conn, ok ? e : &ignored, "COMMIT"))
+        ok = false;
+    return ok;
+}
+
+/* A deadlock with a writer, or a lock that was waited for too long: the chunk is read again. */
+MUST static bool
+read_patiently(struct source_loader *l, const struct source_chunk_request *request,
+               struct source_chunk *out, struct err *e)
+{
+    unsigned number;
+    for (int i = 1; i < LOCK_TRIES; i++) {
+        if (read_once(l, request, out, &number, e))
+            return true;
+        if (!l->chunks->locking || (number != DEADLOCK && number != LOCK_WAIT))
+            return false;
+    }
+    return read_once(l, request, out, &number, e);
+}
+
 bool
 chunk_read(struct source_loader *l, const struct source_chunk_request *request,
            struct source_chunk *out, struct err *e)
@@ -507,12 +542,5 @@ chunk_read(struct source_loader *l, const struct source_chunk_request *request,
         return err_set(e, MR_SOURCE_NO_KEY, "%s.%s has no usable key", t->database, t->name);
     if (!prepare(l, request, e))
         return refit(e);
-    bool locking = l->chunks->locking;
-    if (locking && !mysql_conn_execf(l->conn, e, "START TRANSACTION"))
-        return false;
-    bool ok = run_and_read(l, request, out, e);
-    struct err ignored;
-    if (locking && !mysql_conn_execf(l->conn, ok ? e : &ignored, "COMMIT"))
-        ok = false;
-    return ok || refit(e);
+    return read_patiently(l, request, out, e) || refit(e);
 }

@@ -79,7 +79,7 @@ decoder_txn_begin(struct binlog_decoder *d, const struct binlog_event *ev, struc
         ev->type == BINLOG_MARIA_QUERY_COMPRESSED) /* a server without GTID events */
         d->gtid = (struct binlog_gtid){.commit_us = ev->timestamp * UINT64_C(1000000)};
     if (d->conf.use_gtid && d->gtid.text[0])
-        snprintf(d->txn_id, sizeof(d->txn_id), "%s", d->gtid.text);
+        memcpy(d->txn_id, d->gtid.text, sizeof(d->txn_id));
     else
         snprintf(d->txn_id, sizeof(d->txn_id), "%s:%" PRIu64, d->file, d->event_pos);
     d->in_txn = true;
@@ -102,7 +102,7 @@ decoder_txn_end(struct binlog_decoder *d, struct err *e)
         return false;
     d->in_txn = d->began = d->xa = false;
     d->open_count = 0;
-    snprintf(d->position.file, sizeof(d->position.file), "%s", d->file);
+    memcpy(d->position.file, d->file, sizeof(d->file));
     d->position.pos = d->pos;
     return d->sink->txn_end(d->sink->ctx, &d->txn, e);
 }
