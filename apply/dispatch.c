@@ -263,7 +263,8 @@ dispatch_group(struct apply_run *r, struct apply_table **tables, size_t n, bool 
                          F_U64("rows", d.rows), F_U64("atomic_rows_max", r->atomic_rows_max));
             }
         }
-        note_end(tables[0], &d);
+        for (size_t i = 0; i < n; i++)
+            note_end(tables[i], &d);
         if (d.ready) {
             take(r, tables, n, &d);
             tables[0]->dirty = true;
@@ -287,9 +288,7 @@ ask_ends(struct apply_run *r, struct err *e)
     struct apply_part **parts = mem_array(cap + 1, sizeof(struct apply_part *));
     for (size_t i = 0; i < r->tables_len; i++) {
         struct apply_table *t = r->tables[i];
-        bool wants = r->by_task ? r->tables[0]->wants_end_us &&
-                                      now - r->tables[0]->wants_end_us >= END_WAIT_US
-                                : t->wants_end_us && now - t->wants_end_us >= END_WAIT_US;
+        bool wants = t->wants_end_us && now - t->wants_end_us >= END_WAIT_US;
         if (t->state != TABLE_RUNNING || !wants)
             continue;
         for (size_t k = 0; k < t->parts_len; k++) {
