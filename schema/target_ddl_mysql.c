@@ -83,7 +83,7 @@ static void
 add_collation(const struct writer *w, const struct column *c)
 {
     char other[96];
-    if (!c->collation)
+    if (!c->collation || c->type == COL_JSON)
         return;
     const char *collation = map_collation(w, c->collation, other);
     if (strcmp(collation, fallback_collation(w)) == 0 && strcmp(collation, c->collation) != 0) {
