@@ -159,6 +159,25 @@ default_sql(const struct reading *rd, const struct column *c, struct bytes value
     return sql;
 }
 
+/* MySQL escapes quotes and backslashes of the expression once more. */
+static const char *
+generation_sql(const struct reading *rd, struct bytes expression, struct bytes extra,
+               struct arena *a)
+{
+    if (!expression.p)
+        return NULL;
+    char *text = arena_alloc(a, expression.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < expression.n; i++) {
+        if (!rd->maria && expression.p[i] == '\\' && i + 1 < expression.n)
+            i++;
+        text[n++] = (char)expression.p[i];
+    }
+    text[n] = '\0';
+    return arena_printf(a, "GENERATED ALWAYS AS (%s) %s", text,
+                        contains(extra, "VIRTUAL") ? "VIRTUAL" : "STORED");
+}
+
 enum column_field {
     F_NAME,
     F_DEFAULT,
@@ -172,6 +191,7 @@ enum column_field {
     F_COLLATION,
     F_COLUMN_TYPE,
     F_EXTRA,
+    F_GENERATION,
 };
 
 static uint32_t
@@ -224,8 +244,8 @@ read_column(struct reading *rd, const struct mysql_rows *rows, size_t i, struct 
     }
     if (c->type == COL_ENUM || c->type == COL_SET)
         set_labels(rd, c, column_type, a);
-    c->default_sql =
-        c->generated ? NULL : default_sql(rd, c, cell(rows, i, F_DEFAULT), extra, a);
+    c->default_sql = c->generated ? generation_sql(rd, cell(rows, i, F_GENERATION), extra, a)
+                                  : default_sql(rd, c, cell(rows, i, F_DEFAULT), extra, a);
     return type_check(c, e);
 }
 
@@ -265,7 +285,7 @@ read_columns(struct reading *rd, struct table *t, struct err *e)
             "SELECT c.column_name, c.column_default, c.is_nullable, c.data_type, "
             "c.character_maximum_length, "
             "c.numeric_precision, c.numeric_scale, c.datetime_precision, c.character_set_name, "
-            "c.collation_name, c.column_type, c.extra "
+            "c.collation_name, c.column_type, c.extra, c.generation_expression "
             "FROM information_schema.columns c WHERE %s ORDER BY c.ordinal_position",
             buf_cstr(&rd->where)))
         return false;
