@@ -31,6 +31,7 @@ class Column:
     name: str
     type: str
     key: bool
+    generated: bool = False
 
     @property
     def expression(self):
@@ -56,10 +57,12 @@ def schema(connection, database):
             checks = []
         json_columns = {(table, clause.split("`")[1]) for table, clause in checks if clause.startswith("json_valid(`")}
         found = {}
-        for table, name, kind in ask("SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS "
-                                     "WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME, ORDINAL_POSITION"):
+        for table, name, kind, extra in ask(
+                "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, EXTRA FROM information_schema.COLUMNS "
+                "WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME, ORDINAL_POSITION"):
             kind = "json" if (table, name) in json_columns else kind
-            found.setdefault(table, []).append(Column(name, kind, name in keys.get(table, ())))
+            found.setdefault(table, []).append(Column(
+                name, kind, name in keys.get(table, ()), extra in ("VIRTUAL GENERATED", "STORED GENERATED")))
         return found
 
 
@@ -106,7 +109,7 @@ def read_table(connection, database, table, wanted):
 
 
 def other_side(table, left, right):
-    """The left side's columns as the right side has them."""
+    """The left side's columns as the right side has them. (Generated ones need not be there.)"""
     kinds = {column.name: column.type for column in right}
     missing = [column.name for column in left if column.name not in kinds]
     if missing:
@@ -157,7 +160,8 @@ def compare_tables(source, target, pairs):
             if to_table not in right_schemas[to_database]:
                 found.append(Difference(f"{what}: no such table at the target", missing=[to_table]))
                 continue
-            wanted = left_schemas[database][table]
+            names = {column.name for column in right_schemas[to_database][to_table]}
+            wanted = [c for c in left_schemas[database][table] if c.name in names or not c.generated]
             there = other_side(what, wanted, right_schemas[to_database][to_table])
             both = [Column(c.name, "json" if d.type == "json" else c.type, c.key) for c, d in zip(wanted, there)]
             found.append(compare(read_table(left, database, table, both),
