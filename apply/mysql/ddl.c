@@ -220,6 +220,26 @@ drop_old(struct sink_lane *l, const struct sink_step *s, bool other_too, struct 
     return session_exec(l, NULL, e);
 }
 
+/* A column that the version before had and the new one lacks is still there: a table may keep
+ * columns of its own, but not those that the source dropped. */
+MUST static bool
+column_left(struct sink_lane *l, const struct sink_step *s, bool *left, struct err *e)
+{
+    struct table *have;
+    *left = false;
+    if (!s->from)
+        return true;
+    if (!session_ready(l, e) || !shape_read(l->conn, s->db, s->table, &have, e))
+        return false;
+    for (unsigned i = 0; have && i < s->from->column_count; i++) {
+        struct bytes name = bytes_str(s->from->columns[i].name);
+        if (table_column_find(s->to, name) < 0 && table_column_find(have, name) >= 0)
+            *left = true;
+    }
+    table_unref(have);
+    return true;
+}
+
 /* CREATE and EVOLVE: unless the table fits already; what the server says is only believed after
  * a look. */
 MUST static bool
@@ -227,9 +247,10 @@ make_fit(struct sink_lane *l, const struct sink_step *s, struct err *e)
 {
     struct sink_look now;
     struct err refused = {0};
-    if (!look(l, s->db, s->table, s->to, &now, e))
+    bool left;
+    if (!look(l, s->db, s->table, s->to, &now, e) || !column_left(l, s, &left, e))
         return false;
-    if (now.shape == SINK_FITS)
+    if (now.shape == SINK_FITS && !left)
         return true;
     session_rollback(l);
     if (!session_ready(l, e))
