@@ -104,6 +104,7 @@ def expression(column):
 
 
 def rows_of(port, table):
+    """The rows of a table of schema `golden`, their cells as tests/support prints them."""
     as_text = {**pymysql.converters.conversions}
     for kind in (0, 7, 10, 11, 12, 13, 246):
         as_text[kind] = lambda text: text
@@ -121,19 +122,25 @@ def statements(name):
             yield line
 
 
-def main():
-    name, port, datadir = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])
+def fill(port):
+    """Makes schema `golden` and runs the statements."""
     connection = connect(port)
     cursor = connection.cursor()
     maria = "MariaDB" in connection.get_server_info()
-    cursor.execute("drop database if exists golden")
-    cursor.execute("flush binary logs")
     cursor.execute("create database golden character set utf8mb4 collate utf8mb4_general_ci")
     cursor.execute("use golden")
     cursor.execute("set session sql_mode = '', time_zone = '+00:00'")
     for file in ("schema.sql", "schema_mariadb.sql" if maria else "schema_mysql.sql"):
         for statement in statements(file):
             cursor.execute(statement)
+
+
+def main():
+    name, port, datadir = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])
+    cursor = connect(port).cursor()
+    cursor.execute("drop database if exists golden")
+    cursor.execute("flush binary logs")
+    fill(port)
     cursor.execute("show binary logs")
     log = cursor.fetchall()[-1][0]
     cursor.execute("flush binary logs")
@@ -145,4 +152,5 @@ def main():
                 print(json.dumps({"table": table, "row": row}, ensure_ascii=False), file=out)
 
 
-main()
+if __name__ == "__main__":
+    main()
