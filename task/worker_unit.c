@@ -271,6 +271,7 @@ settle(struct unit *u)
     } else if (dropped && !stop_asked(&u->worker->stop)) {
         u->done_generation = generation;
         set_state(u, STATUS_STOPPED, NULL);
+        log_info("task_dropped", F_STR("task", u->name));
         release(u);
     }
 }

@@ -461,7 +461,7 @@ def test_a_task_dropped_without_workers_is_cleaned_up_by_the_next_one(start, tas
     time.sleep(9)  # until its beats count as old
     millrace("task", "drop", "--task-name", name)
     b = start("--name", "a")
-    b.event("task_drop")
+    b.event("task_dropped")
     b.signal(signal.SIGTERM)
     assert b.end() == 0
     c = start("--name", "a")
