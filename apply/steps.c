@@ -232,6 +232,16 @@ steps_finish(struct lane *l, struct apply_table *t, struct err *e)
 
 /* ---- events ---- */
 
+/* Columns of a that b lacks. */
+static unsigned
+columns_lost(const struct table *a, const struct table *b)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < a->column_count; i++)
+        n += table_column_find(b, bytes_str(a->columns[i].name)) < 0;
+    return n;
+}
+
 MUST static bool
 plan_version(struct lane *l, const struct job_event *ev, struct sink_step *step, bool *needed,
              struct err *e)
@@ -244,13 +254,22 @@ plan_version(struct lane *l, const struct job_event *ev, struct sink_step *step,
         return false;
     if (now.shape == SINK_ABSENT)
         return err_set(e, MR_TARGET_SHAPE, "%s.%s was dropped", t->to_db, t->own.written);
-    *needed = now.shape == SINK_DIFFERS;
-    if (*needed)
+    const struct table *from = t->own.plan->table, *to = ev->plan->table;
+    unsigned lost = columns_lost(from, to), added = columns_lost(to, from);
+    /* The log says which columns there are, not what became of them: in rows that are there, a
+     * renamed column keeps its values, a new one does not. */
+    if (lost && added && !now.empty)
+        return err_set(
+            e, MR_TARGET_DDL,
+            "invalid modify column: %u columns went and %u came at once, which may be a rename",
+            lost, added);
+    *needed = now.shape == SINK_DIFFERS || lost;
+    if (now.shape == SINK_DIFFERS)
         log_info("target_differs", F_STR("task", l->run->task->name), F_STR("table", t->target),
                  F_STR("difference", now.why));
     step->what = SINK_EVOLVE;
-    step->from = t->own.plan->table;
-    step->to = ev->plan->table;
+    step->from = from;
+    step->to = to;
     t->own.intent_plan = ev->plan;
     return true;
 }
