@@ -5,10 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "kafka/client.h"
+
+#define LEADER_WAIT_MS 1000
 
 #define ASK_MS 3000 /* to tell purged from truncated, gone from idle */
 
@@ -487,6 +490,39 @@ read_offsets(const rd_kafka_topic_partition_list_t *l, struct consumer_offset *l
     return true;
 }
 
+/* A partition made a moment ago may not have its leader ready yet, whatever the metadata say.
+ */
+static bool
+leader_is_late(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+           err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
+
+static rd_kafka_resp_err_t
+ask_offsets(struct consumer *c, rd_kafka_topic_partition_list_t *l, int timeout_ms)
+{
+    uint64_t until = clock_mono_ms() + LEADER_WAIT_MS;
+    for (;;) {
+        rd_kafka_topic_partition_list_t *asked = rd_kafka_topic_partition_list_copy(l);
+        rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(c->rk, asked, timeout_ms);
+        bool late = leader_is_late(err);
+        for (int i = 0; i < asked->cnt; i++)
+            late = late || leader_is_late(asked->elems[i].err);
+        if (!late || clock_mono_ms() >= until) {
+            for (int i = 0; i < asked->cnt; i++) {
+                l->elems[i].offset = asked->elems[i].offset;
+                l->elems[i].err = asked->elems[i].err;
+            }
+            rd_kafka_topic_partition_list_destroy(asked);
+            return err;
+        }
+        rd_kafka_topic_partition_list_destroy(asked);
+        clock_sleep_ms(20);
+    }
+}
+
 /* The protocol's ListOffsets takes -1 (latest) and -2 (earliest) for a time, and so does the
  * library. */
 bool
@@ -497,7 +533,7 @@ consumer_offsets(struct consumer *c, struct consumer_offset *list, size_t n, int
     for (size_t i = 0; i < n; i++)
         rd_kafka_topic_partition_list_add(l, list[i].topic, list[i].partition)->offset =
             list[i].timestamp_ms;
-    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(c->rk, l, timeout_ms);
+    rd_kafka_resp_err_t err = ask_offsets(c, l, timeout_ms);
     bool ok = err ? client_err(e, err, NULL, "offsets of %zu partitions", n)
                   : read_offsets(l, list, n, e);
     rd_kafka_topic_partition_list_destroy(l);
