@@ -92,15 +92,15 @@ run_forget_tables(struct apply_run *r)
     open_gate(r);
 }
 
-/* The consumer of the rows: its memory over all partitions is a quarter of apply.memory.bytes.
- */
+/* The consumer of the rows: its memory over all partitions is a sixth of apply.memory.bytes,
+ * its queues and what fetches bring. */
 MUST static bool
 open_rows(struct apply_run *r, struct err *e)
 {
     size_t parts = 0;
     for (size_t i = 0; i < r->tables_len; i++)
         parts += r->tables[i]->parts_len;
-    int64_t budget = config_int(r->config, "apply.memory.bytes") / 4;
+    int64_t budget = config_int(r->config, "apply.memory.bytes") / 6;
     int64_t each = budget / (int64_t)(parts < 8 ? 8 : parts);
     if (each < 64 << 10)
         each = 64 << 10;
@@ -213,7 +213,7 @@ init(struct apply_run *r, struct unit *u)
     r->config = unit_config(u);
     r->source_n = r->task->sources[0].n;
     r->by_task = r->task->consistency == TASK_BY_TASK;
-    r->rows_max = (size_t)config_int(r->config, "apply.memory.bytes") / 2;
+    r->rows_max = (size_t)config_int(r->config, "apply.memory.bytes") / 3;
     r->part_rows_max = (size_t)config_int(r->config, "apply.batch.rows");
     r->atomic_rows_max = (uint64_t)config_int(r->config, "atomic.rows.max");
     r->results = ring_new(RESULTS_MAX);
