@@ -163,7 +163,7 @@ start(struct apply *a)
         checkpoint_free(&c);
     }
     if (!w->o->no_kill)
-        w->t.killed_below = a->owner;
+        target_kill_below(w, a->owner);
     build_gate(a);
     world_ev(w, "%s owns the target, reads progress from %zu", a->name, a->progress_at);
 }
@@ -172,6 +172,8 @@ start(struct apply *a)
 static void
 reseek(struct apply *a, unsigned tables)
 {
+    target_ddl_finish(a->w, a->owner);
+    a->executing = 0;
     for (unsigned t = 0; t < TABLES; t++) {
         if (tables >> t & 1)
             batches_drop(a, a->w->o->task ? 0 : t);
@@ -442,45 +444,53 @@ commit(struct apply *a, unsigned lane, unsigned tables, uint64_t r)
 
 /* ---- intents ---- */
 
-/* Outside the checkpoint's transaction: looked at, executed, cleared, and a freeze between any
- * two. */
+static void
+intent_send(struct apply *a, unsigned t)
+{
+    struct checkpoint *base = &a->base[t];
+    target_ddl_finish(a->w, a->owner); /* one statement at a time on a connection */
+    struct ddl d = {.owner = a->owner, .table = t};
+    d.alter = strcmp(base->intent->kind, "version") == 0;
+    d.version = checkpoint_topic(base, topics[t])->version;
+    target_ddl_send(a->w, &d);
+    a->executing = t + 1;
+}
+
+static void
+intent_clear(struct apply *a, unsigned t)
+{
+    struct checkpoint stored;
+    struct checkpoint *base = &a->base[t];
+    struct err e;
+    checkpoint_init(&stored, INC);
+    if (target_load(&a->w->t, t, &stored, &e) && checkpoint_is_base(&stored, base)) {
+        checkpoint_set_intent(&stored, NULL, (struct cut_id){0}, NULL, NULL);
+        stored.commits++;
+        target_store(&a->w->t, t, &stored);
+        checkpoint_copy(base, &stored);
+    } else {
+        reseek(a, a->w->o->task ? 7 : 1u << t);
+    }
+    checkpoint_free(&stored);
+}
+
+/* Outside the checkpoint's transaction: sent, executed, cleared, and the server may execute it
+ * at any time between, after its sender died too, unless its connection was killed. */
 static void
 intent(struct apply *a, unsigned t)
 {
     struct world *w = a->w;
-    struct checkpoint stored;
-    struct err e;
-    if (w->t.pending_n) {
-        target_resolve(w, 0);
-        return;
-    }
-    if (a->executing != t + 1) {
-        a->executing = t + 1;
-        return;
-    }
-    a->executing = 0;
     if (a->owner < w->t.killed_below) {
         a->dead = true;
-        return;
-    }
-    struct checkpoint *base = &a->base[t];
-    if (strcmp(base->intent->kind, "version") == 0)
-        w->t.ver[t] = checkpoint_topic(base, topics[t])->version;
-    else if (t == T_K)
-        memset(w->t.k, 0, sizeof w->t.k);
-    else
-        memset(w->t.rows[t], 0, sizeof w->t.rows[t]);
-    world_ev(w, "%s executes %s of table %u", a->name, base->intent->kind, t);
-    checkpoint_init(&stored, INC);
-    if (target_load(&w->t, t, &stored, &e) && checkpoint_is_base(&stored, base)) {
-        checkpoint_set_intent(&stored, NULL, (struct cut_id){0}, NULL, NULL);
-        stored.commits++;
-        target_store(&w->t, t, &stored);
-        checkpoint_copy(base, &stored);
+    } else if (w->t.pending_n) {
+        target_resolve(w, 0);
+    } else if (a->executing != t + 1) {
+        intent_send(a, t);
     } else {
-        reseek(a, w->o->task ? 7 : 1u << t);
+        a->executing = 0;
+        target_ddl_finish(w, a->owner);
+        intent_clear(a, t);
     }
-    checkpoint_free(&stored);
 }
 
 static bool

@@ -35,6 +35,8 @@ capture_reset(struct capture *c)
     c->stage = CAP_INIT;
     c->pepoch = 0;
     c->added = 0;
+    if (c->looked)
+        progress_truth_free(&c->early);
     c->looked = false;
 }
 
@@ -55,7 +57,7 @@ capture_new(struct world *w)
 void
 capture_free(struct capture *c)
 {
-    capture_forget(c);
+    capture_reset(c);
     for (int l = 0; l < LOGS; l++)
         free(c->q[l].items);
     free(c);
@@ -205,9 +207,18 @@ highest_number(struct capture *c)
 }
 
 static void
+look_early(struct capture *c);
+static void
+start_running(struct capture *c, const struct progress_truth *t);
+
+static void
 step_init(struct capture *c)
 {
     struct kafka *k = &c->w->k;
+    if (c->w->o->lso && !c->looked) {
+        look_early(c);
+        return;
+    }
     if (!c->w->o->fast) {
         if (k->ongoing) {
             kafka_decide(k, false);
@@ -233,6 +244,10 @@ step_claim(struct capture *c)
     if (o != STEP_OK)
         return o;
     c->stage = CAP_READ;
+    if (c->looked) {
+        start_running(c, &c->early);
+        c->stage = CAP_EPOCH;
+    }
     world_ev(c->w, "%s wrote claim/%" PRIu64, c->name, c->n);
     return STEP_OK;
 }
@@ -373,7 +388,7 @@ step_read(struct capture *c)
     struct progress_truth t;
     struct err e;
     struct progress_view *v = progress_view_new(&(struct progress_view_conf){.inc = INC});
-    if (!c->w->o->fast && c->w->k.completing && !c->w->o->lso) {
+    if (!c->w->o->fast && c->w->k.completing) {
         progress_view_free(v);
         return;
     }
@@ -399,6 +414,24 @@ step_read(struct capture *c)
     }
     arena_free(&a);
     progress_view_free(v);
+}
+
+/* The mutant "claim read to the LSO": the truth is read first, up to the first open
+ * transaction, and not again behind the own claim. */
+static void
+look_early(struct capture *c)
+{
+    struct arena a;
+    struct err e;
+    struct progress_view *v = progress_view_new(&(struct progress_view_conf){.inc = INC});
+    arena_init(&a, 0);
+    c->id = UINT64_MAX;
+    if (read_to_claim(c, v, &a) != READ_ERROR && progress_view_truth(v, &c->early, &e)) {
+        learn_live(c, v);
+        c->looked = true;
+    }
+    progress_view_free(v);
+    arena_free(&a);
 }
 
 static enum outcome
@@ -490,14 +523,15 @@ emit_event(struct capture *c, const struct row *row)
     json_free(schema);
 }
 
-/* The version event is lost, or this is a bug. A real capture sees it in the row's table map and stops. */
+/* The version event is lost, or this is a bug. A real capture sees it in the row's table map
+ * and stops. */
 static void
 version_unknown(struct capture *c, const struct row *row)
 {
     struct world *w = c->w;
     if (!w->lost) {
-        world_violation(w, "%s thinks table %u has version %u, its row has %u", c->name, row->table,
-                        c->ver[row->table], row->ver);
+        world_violation(w, "%s thinks table %u has version %u, its row has %u", c->name,
+                        row->table, c->ver[row->table], row->ver);
         return;
     }
     w->stopped = true;

@@ -90,21 +90,10 @@ kafka_end(struct kafka *k, unsigned pepoch, bool commit)
 }
 
 static bool
-same_key(const struct world *w, const struct record *a, const struct record *b)
-{
-    static const char progress[] = "progress/";
-    if (w->o->key_progress && a->key.n >= sizeof progress && b->key.n >= sizeof progress &&
-        memcmp(a->key.p, progress, sizeof progress - 1) == 0 &&
-        memcmp(b->key.p, progress, sizeof progress - 1) == 0)
-        return true;
-    return bytes_eq(a->key, b->key);
-}
-
-static bool
-superseded(const struct world *w, const struct log *l, size_t i, size_t limit)
+superseded(const struct log *l, size_t i, size_t limit)
 {
     for (size_t x = i + 1; x < limit; x++) {
-        if (l->e[x].state == ENTRY_COMMITTED && same_key(w, l->e[x].rec, l->e[i].rec))
+        if (l->e[x].state == ENTRY_COMMITTED && bytes_eq(l->e[x].rec->key, l->e[i].rec->key))
             return true;
     }
     return false;
@@ -155,7 +144,7 @@ kafka_compact(struct world *w, uint64_t r)
     }
     for (size_t i = 0; i < limit; i++) {
         enum entry_state st = l->e[i].state;
-        if (st == ENTRY_REMOVED || (st == ENTRY_COMMITTED && !superseded(w, l, i, limit)))
+        if (st == ENTRY_REMOVED || (st == ENTRY_COMMITTED && !superseded(l, i, limit)))
             continue;
         l->e[i].state = ENTRY_REMOVED;
         removed++;

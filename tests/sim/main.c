@@ -137,7 +137,6 @@ static const struct mutant {
     {"progress-before-acks", offsetof(struct options, ack_first), false},
     {"no-kill-at-takeover", offsetof(struct options, no_kill), false},
     {"claim-read-to-lso", offsetof(struct options, lso), false},
-    {"progress-key-without-epoch", offsetof(struct options, key_progress), false},
     {"p0-without-open-transactions", offsetof(struct options, p0_short), false},
     {"source-event-dropped", offsetof(struct options, source_drop), false},
     {"source-event-doubled", offsetof(struct options, source_double), false},
@@ -156,6 +155,7 @@ set_mutant(struct options *o, const char *name)
             continue;
         *(bool *)((char *)o + mutants[i].at) = true;
         o->loss = o->loss || mutants[i].loss;
+        o->many_events = o->no_kill; /* only DDL at the target is outside its checkpoint */
         return true;
     }
     return false;

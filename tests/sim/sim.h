@@ -146,9 +146,10 @@ struct options {
     bool loss;
     unsigned steps;
     bool verbose;
+    bool many_events; /* every other source transaction is a TRUNCATE or ALTER */
     /* mutants of the world */
-    bool no_gate, no_void, no_track, no_base, no_prev, ack_first, no_kill, lso, key_progress,
-        p0_short, no_partial;
+    bool no_gate, no_void, no_track, no_base, no_prev, ack_first, no_kill, lso, p0_short,
+        no_partial;
     bool source_drop, source_double, source_swap, kafka_drop, kafka_double, kafka_swap, no_ends;
 };
 
@@ -192,9 +193,10 @@ struct capture {
     unsigned pepoch;
     unsigned added; /* logs in the current transaction */
     struct queue q[LOGS];
-    uint64_t n;                 /* epoch */
-    uint64_t id;                /* random of the claim */
-    bool looked;                /* mutant lso */
+    uint64_t n;  /* epoch */
+    uint64_t id; /* random of the claim */
+    bool looked; /* mutant lso: early holds what it saw */
+    struct progress_truth early;
     struct progress_view *seen; /* fed while running: claims, anchor */
     size_t seen_at;
     struct sequencer *s;
@@ -261,6 +263,14 @@ struct pending {
     uint64_t owner;
 };
 
+/* A statement that the server has and its client has no answer to. */
+struct ddl {
+    uint64_t owner;
+    unsigned table;
+    bool alter;
+    uint32_t version;
+};
+
 struct target {
     struct value rows[2][KEYS_MAX];
     int k[4];
@@ -268,6 +278,8 @@ struct target {
     struct stored ck[TABLES];
     struct pending pending[TABLES];
     unsigned pending_n;
+    struct ddl ddl[NODES_MAX];
+    unsigned ddl_n;
     uint64_t killed_below; /* connections of owners below it are gone */
 };
 
@@ -434,5 +446,15 @@ bool
 target_busy(const struct target *t, unsigned tables);
 bool
 target_resolve(struct world *w, uint64_t r);
+void
+target_kill_below(struct world *w, uint64_t owner);
+void
+target_ddl_send(struct world *w, const struct ddl *d);
+/* Executes it, unless the server has done so already. */
+void
+target_ddl_finish(struct world *w, uint64_t owner);
+/* The server gets to one of the statements sent, whatever became of its client. */
+void
+target_ddl_any(struct world *w, uint64_t r);
 
 #endif

@@ -228,3 +228,60 @@ target_resolve(struct world *w, uint64_t r)
     batch_free(b);
     return true;
 }
+
+/* ---- DDL ---- */
+
+void
+target_kill_below(struct world *w, uint64_t owner)
+{
+    struct target *t = &w->t;
+    unsigned kept = 0;
+    t->killed_below = owner;
+    for (unsigned i = 0; i < t->ddl_n; i++) {
+        if (t->ddl[i].owner >= owner)
+            t->ddl[kept++] = t->ddl[i];
+    }
+    t->ddl_n = kept;
+}
+
+void
+target_ddl_send(struct world *w, const struct ddl *d)
+{
+    struct target *t = &w->t;
+    if (t->ddl_n < NODES_MAX)
+        t->ddl[t->ddl_n++] = *d;
+}
+
+static void
+ddl_execute(struct world *w, unsigned i)
+{
+    struct target *t = &w->t;
+    struct ddl d = t->ddl[i];
+    t->ddl[i] = t->ddl[--t->ddl_n];
+    if (d.alter)
+        t->ver[d.table] = d.version;
+    else if (d.table == T_K)
+        memset(t->k, 0, sizeof t->k);
+    else
+        memset(t->rows[d.table], 0, sizeof t->rows[d.table]);
+    world_ev(w, "the target executes %s of table %u, sent by A%" PRIu64,
+             d.alter ? "ALTER" : "TRUNCATE", d.table, d.owner);
+}
+
+void
+target_ddl_finish(struct world *w, uint64_t owner)
+{
+    for (unsigned i = 0; i < w->t.ddl_n; i++) {
+        if (w->t.ddl[i].owner == owner) {
+            ddl_execute(w, i);
+            return;
+        }
+    }
+}
+
+void
+target_ddl_any(struct world *w, uint64_t r)
+{
+    if (w->t.ddl_n)
+        ddl_execute(w, (unsigned)(r % w->t.ddl_n));
+}

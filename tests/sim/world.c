@@ -212,6 +212,7 @@ static void
 act_resolve(struct world *w, uint64_t r)
 {
     target_resolve(w, r);
+    target_ddl_any(w, r >> 8);
 }
 
 static const struct {
@@ -387,7 +388,7 @@ world_converge(struct world *w)
         }
         if (round % 10 == 0) {
             act_check(w, 0);
-            target_resolve(w, x >> 9);
+            act_resolve(w, x >> 9);
         }
         if (round > 300)
             newest_wins(w);
