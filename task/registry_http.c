@@ -20,9 +20,10 @@ struct path {
 static bool
 split(const char *text, struct path *p)
 {
-    if (strlen(text) >= sizeof(p->text))
+    size_t n = strlen(text);
+    if (n >= sizeof(p->text))
         return false;
-    strcpy(p->text, text);
+    memcpy(p->text, text, n + 1);
     char *rest = NULL;
     for (char *s = strtok_r(p->text, "/", &rest); s != NULL; s = strtok_r(NULL, "/", &rest)) {
         if (p->n == PARTS_MAX)

@@ -353,7 +353,7 @@ unit_step(struct unit *u)
         return;
     }
     bool mine = own(u);
-    if (u->thread.running) {
+    if (u->running != NULL) {
         if (!mine || u->wanted->generation != u->running->generation)
             stop_ask(&u->stop);
     } else if (mine) {
