@@ -587,7 +587,7 @@ gate_idle(struct gate *g, uint32_t table, struct gate_decision *out)
     *out = (struct gate_decision){0};
     if (!judge(g, table, &limit, &out->wants_end, &e) || gate_event_next(g, table))
         return false;
-    size_t lo = gate_cut_from(g, base_seq(g, table) + 1);
+    size_t lo = gate_cut_from(g, base_seq(g, table)); /* a heartbeat is newer, at its seq */
     const struct gate_cut *c =
         newest_complete(g, table, lo, gate_cut_from(g, limit), g->conf.task_consistency);
     if (!c)
