@@ -54,6 +54,8 @@ mysql_gtid(struct mysql_conn *c, struct arena *a, struct position *out, struct e
            gtid_set_parse(GTID_MYSQL, rows.cells[0], &out->gtid, e);
 }
 
+/* *out NULL: the server cannot tell (it reads the file up to there, and gives up at an event
+ * above its max_allowed_packet). */
 MUST static bool
 maria_gtid_at(struct mysql_conn *c, struct arena *a, const struct position *at,
               struct gtid_set **out, struct err *e)
@@ -62,9 +64,9 @@ maria_gtid_at(struct mysql_conn *c, struct arena *a, const struct position *at,
     if (!mysql_conn_selectf(c, a, &rows, e, "SELECT BINLOG_GTID_POS('%s', %" PRIu64 ")",
                             at->file, at->pos))
         return false;
+    *out = NULL;
     if (rows.rows == 0 || !rows.cells[0].p)
-        return err_set(e, MR_SOURCE_PURGED, "%s:%" PRIu64 " is no place in the server's log",
-                       at->file, at->pos);
+        return true;
     return gtid_set_parse(GTID_MARIADB, rows.cells[0], out, e);
 }
 
@@ -195,7 +197,7 @@ check_file(const struct source *s, struct mysql_conn *c, struct arena *a,
     if (s->info.flavor == FLAVOR_MARIADB && from->gtid) {
         if (!maria_gtid_at(c, a, from, &there, e))
             return false;
-        bool same = gtid_set_covers(there, from->gtid);
+        bool same = !there || gtid_set_covers(there, from->gtid);
         gtid_set_free(there);
         if (!same)
             return err_set(e, MR_SOURCE_IDENTITY,
