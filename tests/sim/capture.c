@@ -206,53 +206,8 @@ highest_number(struct capture *c)
     return n;
 }
 
-static void
-look_early(struct capture *c);
-static void
-start_running(struct capture *c, const struct progress_truth *t);
-
-static void
-step_init(struct capture *c)
-{
-    struct kafka *k = &c->w->k;
-    if (c->w->o->lso && !c->looked) {
-        look_early(c);
-        return;
-    }
-    if (!c->w->o->fast) {
-        if (k->ongoing) {
-            kafka_decide(k, false);
-            k->pepoch++; /* the coordinator fences before it aborts */
-            return;
-        }
-        if (k->completing)
-            return;
-    }
-    c->pepoch = ++k->pepoch;
-    c->n = highest_number(c);
-    c->stage = CAP_CLAIM;
-    world_ev(c->w, "%s init, will claim %" PRIu64, c->name, c->n);
-}
-
-static enum outcome
-step_claim(struct capture *c)
-{
-    c->id = ++c->w->claim_id;
-    struct progress_record r = {
-        .kind = PROGRESS_CLAIM, .inc = INC, .epoch = c->n, .claim = c->id, .name = c->name};
-    enum outcome o = own(c, &r);
-    if (o != STEP_OK)
-        return o;
-    c->stage = CAP_READ;
-    if (c->looked) {
-        start_running(c, &c->early);
-        c->stage = CAP_EPOCH;
-    }
-    world_ev(c->w, "%s wrote claim/%" PRIu64, c->name, c->n);
-    return STEP_OK;
-}
-
-/* Where to read from: the anchor of the last progress record, or the beginning. */
+/* Where to read from: the anchor of the last progress record, or the beginning. Chosen before
+ * the claim is written, so it lies before it. */
 static size_t
 read_from(struct capture *c)
 {
@@ -277,13 +232,60 @@ read_from(struct capture *c)
     return from;
 }
 
+static void
+look_early(struct capture *c);
+static void
+start_running(struct capture *c, const struct progress_truth *t);
+
+static void
+step_init(struct capture *c)
+{
+    struct kafka *k = &c->w->k;
+    if (c->w->o->lso && !c->looked) {
+        look_early(c);
+        return;
+    }
+    if (!c->w->o->fast) {
+        if (k->ongoing) {
+            kafka_decide(k, false);
+            k->pepoch++; /* the coordinator fences before it aborts */
+            return;
+        }
+        if (k->completing)
+            return;
+    }
+    c->pepoch = ++k->pepoch;
+    c->n = highest_number(c);
+    c->read_at = read_from(c);
+    c->stage = CAP_CLAIM;
+    world_ev(c->w, "%s init, will claim %" PRIu64, c->name, c->n);
+}
+
+static enum outcome
+step_claim(struct capture *c)
+{
+    c->id = ++c->w->claim_id;
+    struct progress_record r = {
+        .kind = PROGRESS_CLAIM, .inc = INC, .epoch = c->n, .claim = c->id, .name = c->name};
+    enum outcome o = own(c, &r);
+    if (o != STEP_OK)
+        return o;
+    c->stage = CAP_READ;
+    if (c->looked) {
+        start_running(c, &c->early);
+        c->stage = CAP_EPOCH;
+    }
+    world_ev(c->w, "%s wrote claim/%" PRIu64, c->name, c->n);
+    return STEP_OK;
+}
+
 enum read_end { READ_CLAIM, READ_DEAD_CLAIM, READ_OPEN, READ_END, READ_ERROR };
 
 static enum read_end
 read_to_claim(struct capture *c, struct progress_view *v, struct arena *a)
 {
     const struct log *l = &c->w->k.logs[PROGRESS];
-    for (size_t i = read_from(c); i < l->n; i++) {
+    for (size_t i = c->read_at; i < l->n; i++) {
         struct progress_record rec;
         struct progress_fed fed;
         if (l->e[i].state == ENTRY_OPEN)
@@ -426,6 +428,7 @@ look_early(struct capture *c)
     struct progress_view *v = progress_view_new(&(struct progress_view_conf){.inc = INC});
     arena_init(&a, 0);
     c->id = UINT64_MAX;
+    c->read_at = read_from(c);
     if (read_to_claim(c, v, &a) != READ_ERROR && progress_view_truth(v, &c->early, &e)) {
         learn_live(c, v);
         c->looked = true;

@@ -193,7 +193,8 @@ struct capture {
     unsigned pepoch;
     unsigned added; /* logs in the current transaction */
     struct queue q[LOGS];
-    uint64_t n;  /* epoch */
+    uint64_t n; /* epoch */
+    size_t read_at;
     uint64_t id; /* random of the claim */
     bool looked; /* mutant lso: early holds what it saw */
     struct progress_truth early;
