@@ -51,6 +51,7 @@ def test_a_clean_stop_of_both_workers_loses_nothing(shop):
             wait_until(lambda: ladder.steps > at + 20, 60, "transactions while down")
             capture.start()
             apply.start()
+            d.wait(lambda: capture.ready and apply.ready, "both ready")
     d.caught_up(task, source, target, ["verbs"])
     topics.check_ladder(d.kafka.bootstrap, "verbs2.verbs.ladder", ladder.rows_now())
 
@@ -84,6 +85,20 @@ def test_rows_gone_while_the_task_was_stopped_are_gone_after_a_restart(shop):
     assert d.show(task)["state"] == "running"
 
 
+def test_the_time_of_an_idle_table_keeps_moving(shop):
+    d, ladder, source, target = shop
+    task = d.create("verbs6", source, target, databases="verbs")
+    d.caught_up(task, source, target, ["verbs"])
+
+    def times():
+        return set(d.show(task)["checkpoints"].values())
+    d.wait(lambda: None not in times(), "a time of every table", 10)
+    for _ in range(2):
+        before = times()
+        d.wait(lambda: not before & times(), "a later time of every table", 10)
+        assert d.show(task)["lag-ms"] < 5000
+
+
 def test_drop_ends_the_task_and_keeps_the_tables(shop):
     d, ladder, source, target = shop
     task = d.create("verbs5", source, target, databases="verbs")
@@ -96,6 +111,7 @@ def test_drop_ends_the_task_and_keeps_the_tables(shop):
     left = target.execute("SELECT COUNT(*) FROM millrace.millrace_checkpoint WHERE task = UNHEX(REPLACE("
                           f"'{task.id}', '-', ''))")
     assert left == ((0,),)
+    target.execute("DROP DATABASE verbs")
     again = d.create("verbs5", source, target, databases="verbs")
     assert again.id != task.id
     d.caught_up(again, source, target, ["verbs"])
