@@ -17,7 +17,7 @@
 #define FLUSH_MS    1000
 #define TURN_MAX    2000 /* records of one turn */
 #define DELIVERY_MS 10000
-#define LAST_MS     3000
+#define LAST_MS     2000
 
 struct entry {
     char *key;
@@ -240,8 +240,10 @@ reporter_main(void *arg)
         if (stopping)
             break;
     }
+    /* While Kafka is away there is nobody to tell. */
+    bool away = r->trouble.code != MR_OK;
     uint64_t deadline = clock_mono_ms() + LAST_MS;
-    while (!turn(r, items, true) && clock_mono_ms() < deadline)
+    while (!away && !turn(r, items, true) && clock_mono_ms() < deadline)
         ;
     producer_destroy(r->producer);
     free(items);
