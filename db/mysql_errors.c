@@ -50,64 +50,78 @@ static const struct {
     uint16_t number;
     uint8_t cause;
 } known[] = {
-    {1021, BUSY},                      /* disk full */
-    {1022, DUPLICATE},                 /* duplicate key in table */
-    {1040, UNREACHABLE},               /* too many connections */
-    {1041, BUSY},                      /* out of memory */
-    {1044, GRANT},                     /* access denied to database */
-    {1045, LOGIN},                     /* access denied for user */
-    {1048, ROW},                       /* column cannot be null */
-    {1053, LOST},                      /* server shutdown in progress */
-    {1054, SHAPE},                     /* unknown column */
-    {1062, DUPLICATE},   {1079, LOST}, /* shutdown complete */
-    {1049, SHAPE},                     /* unknown database */
-    {1114, BUSY},                      /* table is full */
-    {1129, LOGIN},                     /* host is blocked */
-    {1130, LOGIN},                     /* host is not allowed to connect */
-    {1136, SHAPE},                     /* column count does not match */
-    {1142, GRANT},                     /* command denied on table */
-    {1143, GRANT},                     /* command denied on column */
-    {1146, SHAPE},                     /* no such table */
-    {1153, ROW},                       /* packet above max_allowed_packet */
-    {1158, LOST},        {1159, LOST},        {1160, LOST}, {1161, LOST},
-    {1169, DUPLICATE},   {1203, UNREACHABLE},               /* too many user connections */
-    {1205, BUSY},                                           /* lock wait timeout */
-    {1206, BUSY},                                           /* lock table full */
-    {1213, BUSY},                                           /* deadlock */
-    {1226, UNREACHABLE},                                    /* user limit */
-    {1227, GRANT},                                          /* need a privilege */
-    {1251, LOGIN},                                          /* authentication protocol */
-    {1264, ROW},                                            /* out of range */
-    {1265, ROW},                                            /* data truncated */
-    {1290, READ_ONLY},                                      /* running with --read-only */
-    {1292, ROW},                                            /* incorrect value */
-    {1317, BUSY},                                           /* query interrupted */
-    {1364, ROW},                                            /* no default value */
-    {1366, ROW},                                            /* incorrect string value */
-    {1370, GRANT},                                          /* routine */
-    {1406, ROW},                                            /* data too long */
-    {1410, GRANT},       {1416, ROW},                       /* geometry */
-    {1451, ROW},                                            /* foreign key: parent */
-    {1452, ROW},                                            /* foreign key: child */
-    {1586, DUPLICATE},   {1614, BUSY},                      /* XA deadlock */
-    {1690, ROW},                                            /* out of range in expression */
-    {1698, LOGIN},       {1792, READ_ONLY},                 /* read-only transaction */
-    {1836, READ_ONLY},   {1862, LOGIN},                     /* password expired */
-    {1927, LOST},                                           /* MariaDB: connection was killed */
-    {1969, BUSY},                                           /* MariaDB: statement timeout */
-    {2002, UNREACHABLE},                                    /* client errors from here */
-    {2003, UNREACHABLE}, {2005, UNREACHABLE},               /* unknown host */
-    {2006, LOST},                                           /* server has gone away */
-    {2012, LOST},                                           /* handshake */
-    {2013, LOST},        {2026, TLS},         {2027, LOST}, /* malformed packet */
-    {2055, LOST},        {2059, LOGIN},                     /* authentication plugin */
-    {3024, BUSY},                                           /* MySQL: execution time */
-    {3118, LOGIN},                                          /* account locked */
-    {3140, ROW},                                            /* invalid JSON */
-    {3572, BUSY},                                           /* NOWAIT */
-    {3819, ROW},                                            /* check constraint */
-    {3955, LOGIN},                                          /* account blocked */
-    {4025, ROW},                                            /* MariaDB: constraint */
+    {1021, BUSY},        /* disk full */
+    {1022, DUPLICATE},   /* duplicate key in table */
+    {1040, UNREACHABLE}, /* too many connections */
+    {1041, BUSY},        /* out of memory */
+    {1044, GRANT},       /* access denied to database */
+    {1045, LOGIN},       /* access denied for user */
+    {1048, ROW},         /* column cannot be null */
+    {1053, LOST},        /* server shutdown in progress */
+    {1054, SHAPE},       /* unknown column */
+    {1062, DUPLICATE},
+    {1079, LOST},  /* shutdown complete */
+    {1049, SHAPE}, /* unknown database */
+    {1114, BUSY},  /* table is full */
+    {1129, LOGIN}, /* host is blocked */
+    {1130, LOGIN}, /* host is not allowed to connect */
+    {1136, SHAPE}, /* column count does not match */
+    {1142, GRANT}, /* command denied on table */
+    {1143, GRANT}, /* command denied on column */
+    {1146, SHAPE}, /* no such table */
+    {1153, ROW},   /* packet above max_allowed_packet */
+    {1158, LOST},
+    {1159, LOST},
+    {1160, LOST},
+    {1161, LOST},
+    {1169, DUPLICATE},
+    {1203, UNREACHABLE}, /* too many user connections */
+    {1205, BUSY},        /* lock wait timeout */
+    {1206, BUSY},        /* lock table full */
+    {1213, BUSY},        /* deadlock */
+    {1226, UNREACHABLE}, /* user limit */
+    {1227, GRANT},       /* need a privilege */
+    {1251, LOGIN},       /* authentication protocol */
+    {1264, ROW},         /* out of range */
+    {1265, ROW},         /* data truncated */
+    {1290, READ_ONLY},   /* running with --read-only */
+    {1292, ROW},         /* incorrect value */
+    {1317, BUSY},        /* query interrupted */
+    {1364, ROW},         /* no default value */
+    {1366, ROW},         /* incorrect string value */
+    {1370, GRANT},       /* routine */
+    {1406, ROW},         /* data too long */
+    {1410, GRANT},
+    {1416, ROW}, /* geometry */
+    {1451, ROW}, /* foreign key: parent */
+    {1452, ROW}, /* foreign key: child */
+    {1586, DUPLICATE},
+    {1614, BUSY}, /* XA deadlock */
+    {1690, ROW},  /* out of range in expression */
+    {1698, LOGIN},
+    {1792, READ_ONLY}, /* read-only transaction */
+    {1836, READ_ONLY},
+    {1862, LOGIN},       /* password expired */
+    {1927, LOST},        /* MariaDB: connection was killed */
+    {1969, BUSY},        /* MariaDB: statement timeout */
+    {2002, UNREACHABLE}, /* client errors from here */
+    {2003, UNREACHABLE},
+    {2005, UNREACHABLE}, /* unknown host */
+    {2006, LOST},        /* server has gone away */
+    {2012, LOST},        /* handshake */
+    {2013, LOST},
+    {2026, TLS},
+    {2027, LOST}, /* malformed packet */
+    {2055, LOST},
+    {2057, SHAPE},
+    /* other columns than when prepared */ {2059, LOGIN}, /* authentication plugin */
+    {3024, BUSY},                                         /* MySQL: execution time */
+    {3118, LOGIN},                                        /* account locked */
+    {3140, ROW},                                          /* invalid JSON */
+    {3572, BUSY},                                         /* NOWAIT */
+    {3819, ROW},                                          /* check constraint */
+    {3955, LOGIN},                                        /* account blocked */
+    {4025, ROW},                                          /* MariaDB: constraint */
     {4031, LOST},  /* MySQL: idle connection closed by the server */
     {4151, LOGIN}, /* MariaDB: account locked */
     {5012, LOST},  /* libmariadb: connection */

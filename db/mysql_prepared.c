@@ -23,22 +23,28 @@ fail(struct mysql_prepared *p, struct err *e)
     return mysql_fail(p->conn, mysql_stmt_errno(p->stmt), mysql_stmt_error(p->stmt), e);
 }
 
+/* Types come with every result: the table may have been altered since. */
+static void
+refresh_columns(struct mysql_prepared *p)
+{
+    for (unsigned i = 0; i < p->column_count; i++) {
+        const MYSQL_FIELD *f = &p->stmt->fields[i];
+        p->columns[i].type = (uint8_t)f->type;
+        p->columns[i].is_unsigned = (f->flags & UNSIGNED_FLAG) != 0;
+        p->columns[i].charset = (uint16_t)f->charsetnr;
+        p->columns[i].length = (uint32_t)f->length;
+        p->columns[i].decimals = (uint8_t)f->decimals;
+    }
+}
+
 static void
 learn_columns(struct mysql_prepared *p)
 {
     p->column_count = mysql_stmt_field_count(p->stmt);
     p->columns = arena_zalloc(&p->arena, (p->column_count + 1) * sizeof(*p->columns));
-    for (unsigned i = 0; i < p->column_count; i++) {
-        const MYSQL_FIELD *f = &p->stmt->fields[i];
-        p->columns[i] = (struct mysql_result_column){
-            .name = arena_strdup(&p->arena, f->name),
-            .type = (uint8_t)f->type,
-            .is_unsigned = (f->flags & UNSIGNED_FLAG) != 0,
-            .charset = (uint16_t)f->charsetnr,
-            .length = (uint32_t)f->length,
-            .decimals = (uint8_t)f->decimals,
-        };
-    }
+    for (unsigned i = 0; i < p->column_count; i++)
+        p->columns[i].name = arena_strdup(&p->arena, p->stmt->fields[i].name);
+    refresh_columns(p);
 }
 
 bool
@@ -109,6 +115,9 @@ mysql_prepared_run(struct mysql_prepared *p, const struct mysql_param *params, u
         return fail(p, e);
     if (mysql_stmt_execute(p->stmt))
         return fail(p, e);
+    if (mysql_stmt_field_count(p->stmt) != p->column_count)
+        return mysql_fail(p->conn, 2057, "the result has other columns than when prepared", e);
+    refresh_columns(p);
     p->reading = p->column_count > 0;
     return true;
 }

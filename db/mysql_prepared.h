@@ -81,7 +81,7 @@ mysql_prepared_free(struct mysql_prepared *p); /* NULL allowed */
 MUST bool
 mysql_prepared_run(struct mysql_prepared *p, const struct mysql_param *params, unsigned n,
                    struct err *e);
-/* Columns of the result; filled by mysql_prepared_new. */
+/* Columns of the result: filled by mysql_prepared_new, their types again by each run. */
 const struct mysql_result_column *
 mysql_prepared_columns(const struct mysql_prepared *p, unsigned *n);
 /* The next row's packet, valid until the next call; n == 0: no more rows. */

@@ -485,18 +485,84 @@ read_rows(struct chunk_reader *r, const struct source_chunk_request *q,
     return ok;
 }
 
+static bool
+is_integer(uint8_t type)
+{
+    return type == MYSQL_T_TINY || type == MYSQL_T_SHORT || type == MYSQL_T_INT24 ||
+           type == MYSQL_T_LONG || type == MYSQL_T_LONGLONG || type == MYSQL_T_YEAR;
+}
+
+/* Would read_value take this result column for what it is? */
+static bool
+result_fits(const struct column *c, const struct mysql_result_column *m)
+{
+    bool moment = m->type == MYSQL_T_DATETIME || m->type == MYSQL_T_TIMESTAMP;
+    switch (c->type) {
+    case COL_TINYINT:
+    case COL_SMALLINT:
+    case COL_MEDIUMINT:
+    case COL_INT:
+    case COL_BIGINT:
+        return is_integer(m->type) && m->type != MYSQL_T_YEAR &&
+               m->is_unsigned == c->is_unsigned;
+    case COL_YEAR:
+    case COL_ENUM:
+    case COL_SET:
+        return is_integer(m->type);
+    case COL_FLOAT:
+        return m->type == MYSQL_T_FLOAT;
+    case COL_DOUBLE:
+        return m->type == MYSQL_T_DOUBLE;
+    case COL_DECIMAL:
+        return m->type == MYSQL_T_NEWDECIMAL;
+    case COL_DATE:
+        return m->type == MYSQL_T_DATE;
+    case COL_DATETIME:
+    case COL_TIMESTAMP:
+        return moment && (m->type == MYSQL_T_TIMESTAMP) == (c->type == COL_TIMESTAMP);
+    case COL_TIME:
+        return m->type == MYSQL_T_TIME;
+    case COL_BIT:
+        return m->type == MYSQL_T_BIT;
+    default:
+        return m->type >= MYSQL_T_VECTOR || m->type == MYSQL_T_VARCHAR;
+    }
+}
+
+MUST static bool
+check_types(struct chunk_reader *r, struct err *e)
+{
+    const struct table *t = r->table;
+    for (unsigned i = 0; i < t->column_count; i++)
+        if (!result_fits(&t->columns[i], &r->columns[i]))
+            return err_set(e, MR_SOURCE_TABLE_SCHEMA, "%s.%s: column %s is no longer %s",
+                           t->database, t->name, t->columns[i].name, t->columns[i].source_type);
+    return true;
+}
+
 MUST static bool
 run_and_read(struct source_loader *l, const struct source_chunk_request *q,
              struct source_chunk *out, struct err *e)
 {
-    return run(l->chunks, q, e) && read_rows(l->chunks, q, out, e);
+    struct chunk_reader *r = l->chunks;
+    if (!run(r, q, e))
+        return false;
+    if (check_types(r, e))
+        return read_rows(r, q, out, e);
+    struct bytes row = {NULL, 1};
+    struct err ignored;
+    while (row.n && mysql_prepared_next(r->stmt, &row, &ignored))
+        ;
+    return false;
 }
 
 /* A definition that no longer fits is no fault of the table: the stream will bring the new one.
  */
 static bool
-refit(struct err *e)
+refit(struct source_loader *l, struct err *e)
 {
+    chunk_reader_free(l->chunks);
+    l->chunks = NULL;
     return e->code == MR_SOURCE_TABLE_SCHEMA ? err_reclass(e, ERR_RETRY) : false;
 }
 
@@ -541,6 +607,6 @@ chunk_read(struct source_loader *l, const struct source_chunk_request *request,
     if (t->key_count == 0 || t->key_count > KEY_MAX)
         return err_set(e, MR_SOURCE_NO_KEY, "%s.%s has no usable key", t->database, t->name);
     if (!prepare(l, request, e))
-        return refit(e);
-    return read_patiently(l, request, out, e) || refit(e);
+        return refit(l, e);
+    return read_patiently(l, request, out, e) || refit(l, e);
 }
