@@ -106,3 +106,9 @@ decompress_gzip(struct bytes in, size_t size_max, struct buf *out, struct err *e
 {
     return zlib_inflate(in, ZLIB_WINDOW_GZIP, size_max, out, e);
 }
+
+bool
+decompress_deflate(struct bytes in, size_t size_max, struct buf *out, struct err *e)
+{
+    return zlib_inflate(in, -ZLIB_WINDOW, size_max, out, e);
+}

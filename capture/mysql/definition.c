@@ -228,9 +228,9 @@ derive_type(const struct map_column *m, enum column_type *out, struct err *e)
         *out = (enum column_type)(simple[m->type] - 1);
     else if (m->type == LOG_STRING)
         *out = binary ? COL_BINARY : COL_CHAR;
-    else if (m->type == LOG_VARCHAR)
+    else if (m->type == LOG_VARCHAR || m->type == LOG_VARCHAR_COMPRESSED)
         *out = binary ? COL_VARBINARY : COL_VARCHAR;
-    else if (m->type == LOG_BLOB)
+    else if (m->type == LOG_BLOB || m->type == LOG_BLOB_COMPRESSED)
         *out = blob_type(m);
     else
         return err_set(e, MR_SOURCE_TYPE, "column %.*s: type %u of the log is not supported",
@@ -263,7 +263,7 @@ derive_sizes(const struct map_column *m, struct column *c, const struct collatio
     case COL_VARCHAR:
     case COL_BINARY:
     case COL_VARBINARY:
-        c->length = m->meta / bytes;
+        c->length = (m->meta - (m->type == LOG_VARCHAR_COMPRESSED ? 1U : 0U)) / bytes;
         break;
     default:
         if (type_is_text(c->type) || type_is_binary(c->type))

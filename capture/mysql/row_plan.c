@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/compress.h"
 #include "base/mem.h"
 #include "capture/mysql/value.h"
 
@@ -43,6 +44,7 @@ struct row_column {
     uint8_t dec;
     uint8_t precision;
     uint8_t scale;
+    bool compressed; /* MariaDB's COMPRESSED columns */
     uint16_t padded; /* ROW_PADDED, UUID, INET: bytes of the whole value */
     struct charset *charset;
 };
@@ -51,8 +53,8 @@ struct row_plan {
     struct table *table;
     struct row_column *columns;
     uint16_t count;
-    size_t scratch; /* arena bytes that the small made values of one image need at most */
-    struct buf json;
+    size_t scratch;  /* arena bytes that the small made values of one image need at most */
+    struct buf made; /* of one value: JSON text, inflated bytes */
 };
 
 static uint64_t
@@ -240,10 +242,35 @@ MUST static bool
 cell_json(struct row_plan *p, const struct row_column *c, struct bytes v, struct arena *a,
           struct cell *out, struct err *e)
 {
-    buf_reset(&p->json);
-    if (!value_json(v, &p->json))
+    buf_reset(&p->made);
+    if (!value_json(v, &p->made))
         return bad_value(p, c, MR_SOURCE_CORRUPT, e);
-    cell_of(CELL_JSON, arena_copy(a, buf_bytes(&p->json)), out);
+    cell_of(CELL_JSON, arena_copy(a, buf_bytes(&p->made)), out);
+    return true;
+}
+
+/* MariaDB's compressed value [sql/field.cc]: empty, or a header byte and the rest. 0: the rest
+ * is the value. 0x8n: n & 7 bytes of length, big-endian, then zlib (n & 8: raw deflate) data.
+ */
+MUST static bool
+inflate_value(struct row_plan *p, const struct row_column *c, struct bytes *v, struct arena *a,
+              struct err *e)
+{
+    struct reader r = reader_of(*v);
+    uint8_t head = v->n ? reader_u8(&r) : 0;
+    if (head == 0) {
+        *v = reader_rest(&r);
+        return true;
+    }
+    uint64_t n = head & 7 ? reader_be(&r, head & 7) : 0;
+    struct bytes data = reader_rest(&r);
+    buf_reset(&p->made);
+    bool ok = !r.failed && head >> 4 == 8 && n > 0 && n <= UINT32_MAX &&
+              (head & 8 ? decompress_deflate : decompress_zlib)(data, n, &p->made, e) &&
+              p->made.n == n;
+    if (!ok)
+        return bad_value(p, c, MR_SOURCE_CORRUPT, e);
+    *v = arena_copy(a, buf_bytes(&p->made));
     return true;
 }
 
@@ -261,6 +288,8 @@ cell_sized(struct row_plan *p, const struct row_column *c, struct image *im, str
     struct bytes v = reader_take(im->r, length.p ? le(length.p, c->size) : 0);
     if (im->r->failed)
         return true; /* told by the caller, once per image */
+    if (c->compressed && !inflate_value(p, c, &v, im->arena, e))
+        return false;
     switch (c->op) {
     case ROW_TEXT:
     case ROW_JSON_TEXT:
@@ -361,7 +390,9 @@ MUST static bool
 compile_string(struct row_column *out, const struct map_column *m, const struct column *c,
                const struct collations *cs, struct err *e)
 {
-    bool string = m->type == LOG_STRING || m->type == LOG_VARCHAR;
+    bool string =
+        m->type == LOG_STRING || m->type == LOG_VARCHAR || m->type == LOG_VARCHAR_COMPRESSED;
+    out->compressed = m->type == LOG_VARCHAR_COMPRESSED || m->type == LOG_BLOB_COMPRESSED;
     out->size = string ? (m->meta > 255 ? 2 : 1) : (uint8_t)m->meta;
     out->padded = c->type == COL_INET4 ? 4 : m->type == LOG_STRING ? m->meta : 0;
     if (c->type == COL_UUID || c->type == COL_INET6)
@@ -477,6 +508,8 @@ compile_column(struct row_column *out, const struct binlog_map *map, unsigned i,
     case LOG_VARCHAR:
     case LOG_STRING:
     case LOG_BLOB:
+    case LOG_VARCHAR_COMPRESSED:
+    case LOG_BLOB_COMPRESSED:
         return compile_string(out, m, c, cs, e);
     case LOG_JSON:
     case LOG_GEOMETRY:
@@ -540,7 +573,7 @@ row_plan_free(struct row_plan *p)
     for (unsigned i = 0; p->columns && i < p->count; i++)
         charset_close(p->columns[i].charset);
     free(p->columns);
-    buf_free(&p->json);
+    buf_free(&p->made);
     table_unref(p->table);
     free(p);
 }
