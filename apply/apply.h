@@ -52,6 +52,8 @@ struct apply_part {
     struct consumer_partition *from; /* NULL: not open */
     struct consumer_batch batch;
     size_t at;             /* next message of batch */
+    int64_t next;          /* the offset after the last record taken */
+    bool eof;              /* its end was reached since it was opened, and nothing came after */
     bool more;             /* a poll may give something */
     int64_t wait_progress; /* an unknown schema: read the progress topic up to here; -1: none */
     struct fifo rows;
@@ -96,6 +98,10 @@ struct apply_table {
     struct cut_id stored_cut;
     unsigned in_flight;
     size_t in_flight_bytes;
+    bool open;             /* its partitions are */
+    bool hot;              /* far behind */
+    uint64_t turn_bytes;   /* read in its turn */
+    uint64_t turn_us;      /* monotonic: its turn began, or it was closed */
     bool thin;             /* rows are kept without their bytes until its queues are empty */
     bool dirty;            /* something happened since the gate was asked */
     uint64_t wants_end_us; /* since when the gate waits for an end; 0: it does not */
@@ -191,7 +197,8 @@ struct apply_run {
     unsigned in_flight;
     atomic_size_t rows_used; /* bytes of kept rows, in queues and jobs */
     size_t rows_max;
-    size_t part_rows_max; /* rows of one fold */
+    struct apply_table *focus; /* only it may read; NULL: all */
+    size_t part_rows_max;      /* rows of one fold */
     bool by_task;
     int64_t start; /* offset from which the progress topic was read */
     bool started;  /* the progress topic was read to its end */
@@ -223,6 +230,9 @@ tables_stored(struct apply_run *r, const char *target);
 /* Opens its partitions where the gate says. */
 MUST bool
 tables_open_parts(struct apply_run *r, struct apply_table *t, struct err *e);
+/* Its rows stay, reading may begin again at p->next. */
+void
+tables_close_part(struct apply_part *p);
 /* This table cannot go on; its rows are forgotten. */
 void
 tables_stop(struct apply_table *t, const struct err *e);
@@ -250,6 +260,18 @@ MUST bool
 read_progress(struct apply_run *r, bool *worked, struct err *e);
 MUST bool
 read_rows(struct apply_run *r, bool *worked, struct err *e);
+
+/* ---- pace.c ---- */
+#define PACE_HOT_PARTS 8 /* partitions of tables far behind that are open at once */
+void
+pace_opened(struct apply_table *t, int64_t lag_records);
+void
+pace_read(struct apply_table *t, uint64_t bytes);
+void
+pace_eof(struct apply_table *t);
+/* Closes and opens tables so that few that are far behind are open at once. */
+MUST bool
+pace_turn(struct apply_run *r, struct err *e);
 
 /* ---- dispatch.c ---- */
 /* Jobs for whatever is complete. */

@@ -23,8 +23,8 @@
 
 #include "base/mem.h"
 
-#define FOLD_BYTES  ((size_t)4 << 20)
-#define CELLS_BYTES ((size_t)4 << 20)
+#define FOLD_BYTES  ((size_t)3 << 20)
+#define CELLS_BYTES ((size_t)3 << 20)
 #define LIST_MAX    20000u
 
 struct source {

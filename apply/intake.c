@@ -148,8 +148,8 @@ turn(struct apply_run *r, bool *worked, struct err *e)
     struct err trouble = {0};
     if (!consumer_trouble(r->data, &trouble))
         log_debug("kafka_trouble", F_ERR(&trouble));
-    return read_progress(r, worked, e) && results(r, worked, e) && read_rows(r, worked, e) &&
-           dispatch_all(r, worked, e);
+    return read_progress(r, worked, e) && results(r, worked, e) && pace_turn(r, e) &&
+           read_rows(r, worked, e) && dispatch_all(r, worked, e);
 }
 
 bool

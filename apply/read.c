@@ -295,10 +295,32 @@ part_drain(struct apply_part *p, struct err *e)
         }
         if (plan && !keep_row(p, m, plan, e))
             return false;
+        p->next = m->offset + 1;
         p->at++;
     }
-    gate_position(r->gate, p->gate, consumer_position(p->from));
+    int64_t at = consumer_position(p->from);
+    if (at > p->next)
+        p->next = at;
+    gate_position(r->gate, p->gate, p->next);
     return true;
+}
+
+static void
+note_poll(struct apply_part *p)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < p->batch.n; i++)
+        bytes += p->batch.msgs[i].key.n + p->batch.msgs[i].value.n;
+    p->more = p->batch.n > 0;
+    if (bytes)
+        p->eof = false;
+    if (p->batch.n || p->batch.eof)
+        p->table->dirty = true;
+    pace_read(p->table, bytes);
+    if (p->batch.eof) {
+        p->eof = true;
+        pace_eof(p->table);
+    }
 }
 
 MUST static bool
@@ -317,10 +339,7 @@ part_read(struct apply_part *p, bool *worked, struct err *e)
         if (!consumer_poll(p->from, &p->batch, 0, e))
             return err_wrap(e, "%s:%d", p->table->topic, p->id);
         p->at = 0;
-        p->more = p->batch.n > 0;
-        bool eof = p->batch.eof;
-        if (p->batch.n || eof)
-            p->table->dirty = true;
+        note_poll(p);
         *worked |= p->batch.n > 0;
         if (!part_drain(p, e))
             return false;
@@ -336,6 +355,8 @@ static bool
 has_room(const struct apply_table *t)
 {
     struct apply_run *r = t->run;
+    if (r->focus && r->focus != t && t->hot)
+        return false;
     return t->thin || atomic_load_explicit(&r->rows_used, memory_order_relaxed) < r->rows_max;
 }
 
@@ -361,7 +382,7 @@ read_rows(struct apply_run *r, bool *worked, struct err *e)
 {
     for (size_t i = 0; i < r->tables_len; i++) {
         struct apply_table *t = r->tables[i];
-        if (t->state == TABLE_RUNNING && !table_read(t, worked, e))
+        if (t->state == TABLE_RUNNING && t->open && !table_read(t, worked, e))
             return false;
     }
     return true;

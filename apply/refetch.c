@@ -36,7 +36,7 @@ refetch_new(struct lane *l, struct err *e)
     struct consumer_conf conf;
     consumer_conf_load(&conf, l->run->config, "millrace-apply-again");
     conf.queue_bytes = (int64_t)256 << 10;
-    conf.fetch_bytes = (int64_t)512 << 10;
+    conf.fetch_bytes = (int64_t)128 << 10;
     struct refetch *f = mem_zalloc(sizeof *f);
     if (!consumer_new(&conf, &f->consumer, e)) {
         free(f);

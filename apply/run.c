@@ -24,6 +24,7 @@
 #define STOP_PATIENCE_MS  8000
 #define ERROR_PATIENCE_MS 2000
 #define RESULTS_MAX       65536
+#define FETCH_BYTES       ((int64_t)128 << 10)
 
 bool
 apply_wants(void *ctx, const struct task *t)
@@ -92,26 +93,20 @@ run_forget_tables(struct apply_run *r)
     open_gate(r);
 }
 
-/* The consumer of the rows: its memory over all partitions is a sixth of apply.memory.bytes,
- * its queues and what fetches bring. */
+/* The consumer of the rows. Queues of the partitions that pace.c has open at once take a sixth
+ * of apply.memory.bytes; a fetch is small, because compressed rows may be many times larger. */
 MUST static bool
 open_rows(struct apply_run *r, struct err *e)
 {
-    size_t parts = 0;
-    for (size_t i = 0; i < r->tables_len; i++)
-        parts += r->tables[i]->parts_len;
     int64_t budget = config_int(r->config, "apply.memory.bytes") / 6;
-    int64_t each = budget / (int64_t)(parts < 8 ? 8 : parts);
-    if (each < 64 << 10)
-        each = 64 << 10;
     struct consumer_conf conf;
     consumer_conf_load(&conf, r->config, "millrace-apply");
-    conf.queue_bytes = each / 2;
-    conf.fetch_bytes = each / 2;
+    conf.queue_bytes = budget / PACE_HOT_PARTS / 2;
+    conf.fetch_bytes = FETCH_BYTES;
     conf.fetch_wait_ms = 50;
     /* of all partitions in one answer; a single record above it still comes, alone */
     char fetch_max[24];
-    snprintf(fetch_max, sizeof fetch_max, "%lld", (long long)(budget / 2));
+    snprintf(fetch_max, sizeof fetch_max, "%lld", 8LL * FETCH_BYTES);
     static const char *const limits[] = {"message.max.bytes", "fetch.max.bytes"};
     for (size_t i = 0; i < ARRAY_LEN(limits); i++)
         if (conf.kafka.properties_n < KAFKA_PROPERTIES_MAX)
@@ -213,7 +208,7 @@ init(struct apply_run *r, struct unit *u)
     r->config = unit_config(u);
     r->source_n = r->task->sources[0].n;
     r->by_task = r->task->consistency == TASK_BY_TASK;
-    r->rows_max = (size_t)config_int(r->config, "apply.memory.bytes") / 3;
+    r->rows_max = (size_t)config_int(r->config, "apply.memory.bytes") / 2;
     r->part_rows_max = (size_t)config_int(r->config, "apply.batch.rows");
     r->atomic_rows_max = (uint64_t)config_int(r->config, "atomic.rows.max");
     r->results = ring_new(RESULTS_MAX);

@@ -247,14 +247,21 @@ tables_version(struct apply_run *r, const struct progress_record *rec, struct ap
     return ok;
 }
 
-static void
-part_close(struct apply_part *p)
+void
+tables_close_part(struct apply_part *p)
 {
     consumer_batch_clear(&p->batch);
     p->at = 0;
     if (p->from)
         consumer_close(p->from);
     p->from = NULL;
+    p->more = false;
+}
+
+static void
+part_close(struct apply_part *p)
+{
+    tables_close_part(p);
     fifo_clear(&p->rows);
 }
 
@@ -269,6 +276,7 @@ tables_open_parts(struct apply_run *r, struct apply_table *t, struct err *e)
     }
     bool ok = consumer_offsets(r->ends, list, n, 10000, e) &&
               consumer_offsets(r->ends, list + n, n, 10000, e);
+    int64_t lag = 0;
     for (size_t i = 0; ok && i < n; i++) {
         struct apply_part *p = t->parts + i;
         int64_t from;
@@ -277,8 +285,11 @@ tables_open_parts(struct apply_run *r, struct apply_table *t, struct err *e)
             from = p->begin;
         ok = ok && consumer_open(r->data, t->topic, p->id, from, &p->from, e);
         p->more = true;
+        p->next = from;
+        lag += list[n + i].offset - from;
     }
     free(list);
+    pace_opened(t, lag);
     return ok || err_wrap(e, "%s", t->topic);
 }
 

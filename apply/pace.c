@@ -1,0 +1,157 @@
+/* Pace: which tables are read at the same time.
+ *
+ * Every open partition holds at least one Kafka batch (up to 1 MiB) in its queue, whether it is
+ * polled or not. A table that is far behind (hot) therefore has its turn: PACE_HOT_PARTS
+ * partitions are open among the hot tables, the others are closed and wait; a turn ends at the
+ * end of the topic, after TURN_BYTES or after TURN_US, if another table waits. Tables that keep
+ * up stay open, their queues are small. A closed partition goes on where it was read to; what
+ * was queued of it is fetched again, which TURN_BYTES keeps cheap.
+ *
+ * When half of the memory for rows is taken, only one table goes on: the one with most rows
+ * waiting for their cut, so that it is complete before the memory is full.
+ *
+ * Nothing here decides what is applied: a table whose turn it is not is merely later. Thread:
+ * intake.
+ */
+#include "apply/apply.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define HOT_BYTES   ((uint64_t)512 << 10)
+#define HOT_RECORDS 2000
+#define TURN_BYTES  ((uint64_t)32 << 20)
+#define TURN_US     5000000u
+
+void
+pace_opened(struct apply_table *t, int64_t lag_records)
+{
+    t->hot = lag_records > HOT_RECORDS;
+    t->open = true;
+    t->turn_bytes = 0;
+    t->turn_us = clock_mono_us();
+}
+
+void
+pace_read(struct apply_table *t, uint64_t bytes)
+{
+    t->turn_bytes += bytes;
+    if (!t->hot && t->turn_bytes > HOT_BYTES) {
+        t->hot = true;
+        t->turn_us = clock_mono_us();
+    }
+}
+
+void
+pace_eof(struct apply_table *t)
+{
+    for (size_t i = 0; i < t->parts_len; i++)
+        if (!t->parts[i].eof)
+            return;
+    t->hot = false;
+    t->turn_bytes = 0;
+}
+
+static void
+rest(struct apply_table *t)
+{
+    for (size_t i = 0; i < t->parts_len; i++)
+        tables_close_part(t->parts + i);
+    t->open = false;
+    t->turn_us = clock_mono_us();
+    log_debug("table_rests", F_STR("table", t->target), F_U64("bytes", t->turn_bytes));
+}
+
+MUST static bool
+resume(struct apply_table *t, struct err *e)
+{
+    for (size_t i = 0; i < t->parts_len; i++) {
+        struct apply_part *p = t->parts + i;
+        if (!consumer_open(t->run->data, t->topic, p->id, p->next, &p->from, e))
+            return err_wrap(e, "%s", t->topic);
+        p->more = true;
+        p->eof = false;
+    }
+    pace_opened(t, INT64_MAX);
+    return true;
+}
+
+struct turns {
+    size_t hot_parts; /* open ones */
+    size_t hot_tables;
+    struct apply_table *tired;   /* open and hot, its turn is over or nearest to it */
+    struct apply_table *waiting; /* closed the longest */
+};
+
+static bool
+more_tired(const struct apply_table *a, const struct apply_table *b)
+{
+    return !b || a->turn_bytes > b->turn_bytes;
+}
+
+static struct turns
+count(struct apply_run *r)
+{
+    struct turns n = {0};
+    for (size_t i = 0; i < r->tables_len; i++) {
+        struct apply_table *t = r->tables[i];
+        if (t->state != TABLE_RUNNING)
+            continue;
+        if (!t->open) {
+            if (!n.waiting || t->turn_us < n.waiting->turn_us)
+                n.waiting = t;
+        } else if (t->hot) {
+            n.hot_parts += t->parts_len;
+            n.hot_tables++;
+            if (more_tired(t, n.tired))
+                n.tired = t;
+        }
+    }
+    return n;
+}
+
+static bool
+turn_over(const struct apply_table *t)
+{
+    return t->turn_bytes >= TURN_BYTES || clock_mono_us() - t->turn_us >= TURN_US;
+}
+
+/* The open table that has most rows, if memory is scarce; NULL: all may read. */
+static struct apply_table *
+focus_of(struct apply_run *r)
+{
+    struct apply_table *most = NULL;
+    size_t most_bytes = 0;
+    if (atomic_load_explicit(&r->rows_used, memory_order_relaxed) < r->rows_max / 2)
+        return NULL;
+    for (size_t i = 0; i < r->tables_len; i++) {
+        struct apply_table *t = r->tables[i];
+        size_t bytes = 1;
+        for (size_t k = 0; k < t->parts_len; k++)
+            bytes += t->parts[k].rows.bytes + t->parts[k].rows.n;
+        if (t->state == TABLE_RUNNING && t->open && t->hot && bytes > most_bytes) {
+            most_bytes = bytes;
+            most = t;
+        }
+    }
+    return most;
+}
+
+bool
+pace_turn(struct apply_run *r, struct err *e)
+{
+    struct turns n = count(r);
+    r->focus = focus_of(r);
+    while (n.hot_tables > 1 && n.hot_parts > PACE_HOT_PARTS) {
+        rest(n.tired);
+        n = count(r);
+    }
+    if (!n.waiting)
+        return true;
+    if (n.tired && n.hot_parts + n.waiting->parts_len > PACE_HOT_PARTS) {
+        if (!turn_over(n.tired))
+            return true;
+        rest(n.tired);
+    }
+    return resume(n.waiting, e);
+}
