@@ -32,6 +32,7 @@ block_free(struct block *b)
 {
     buf_free(&b->data);
     free(b->records);
+    free(b->runs);
     free(b);
 }
 
@@ -70,6 +71,7 @@ block_return(struct block *b)
         buf_free(&b->data);
     b->count = 0;
     b->lent = 0;
+    b->run_count = 0;
     if (!ring_push(b->pool->free, b))
         mem_die("block pool: a block came back after its pool was closed");
 }
@@ -89,4 +91,20 @@ bool
 block_full(const struct block *b)
 {
     return b->data.n >= b->pool->block_bytes;
+}
+
+void
+block_reserve_runs(struct block *b, uint32_t n)
+{
+    if (n <= b->run_capacity)
+        return;
+    free(b->runs);
+    b->runs = mem_array(n, sizeof(*b->runs));
+    b->run_capacity = n;
+}
+
+bool
+block_pool_low(const struct block_pool *p)
+{
+    return ring_len(p->free) <= p->blocks / 4;
 }

@@ -15,7 +15,7 @@
 /* One Kafka message; offsets into block->data, because data may move while it grows. */
 struct block_record {
     uint32_t slot; /* publisher_slot of (topic, partition) */
-    uint32_t next; /* publisher's: next record of the same slot, BLOCK_NONE at the end */
+    uint32_t next; /* outbox's: next record of the same slot, BLOCK_NONE at the end */
     size_t key_at;
     size_t value_at;
     uint32_t key_len;
@@ -26,6 +26,15 @@ struct block_record {
 #define BLOCK_TOMBSTONE UINT32_MAX
 
 struct block_pool;
+struct slot;
+
+/* The records of a block that go to one slot; the outbox's. */
+struct block_run {
+    struct block *block;
+    struct slot *slot;
+    struct block_run *next; /* of the slot */
+    uint32_t first, last;   /* of those not yet with the producer */
+};
 
 struct block {
     struct block_pool *pool;
@@ -33,7 +42,9 @@ struct block {
     struct block_record *records;
     uint32_t count;
     uint32_t capacity;
-    uint32_t lent; /* publisher's: records the producer still refers to */
+    uint32_t lent; /* outbox's: records whose report is not in */
+    struct block_run *runs;
+    uint32_t run_count, run_capacity;
 };
 
 struct block_pool *
@@ -51,6 +62,19 @@ void
 block_add(struct block *b, const struct block_record *r);
 bool
 block_full(const struct block *b);
+/* Room for n runs; there are none yet. */
+void
+block_reserve_runs(struct block *b, uint32_t n);
+/* Few free blocks are left: soon the core waits. */
+bool
+block_pool_low(const struct block_pool *p);
+
+static inline size_t
+block_record_bytes(const struct block_record *r)
+{
+    return (size_t)r->key_len + (r->value_len == BLOCK_TOMBSTONE ? 0 : r->value_len);
+}
+
 /* Room to encode a row without growing, in most cases. */
 #define BLOCK_SLACK ((size_t)64 << 10)
 

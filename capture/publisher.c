@@ -2,25 +2,20 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "capture/outbox.h"
 
 #define RING_ITEMS       256
 #define INIT_TIMEOUT_MS  30000
 #define INIT_SLICE_MS    2000
 #define FLUSH_TIMEOUT_MS 30000
 #define TOPIC_TIMEOUT_MS 30000
-
-struct slot {
-    char *topic;
-    int32_t partition;
-    int64_t limit;
-    struct producer_topic *handle;
-    uint32_t first, last; /* of the block being sent */
-    uint32_t n;
-};
+#define IDLE_MS          500
+#define POLL_MS          10
 
 enum item_kind { ITEM_BLOCK, ITEM_CUT };
 
@@ -40,25 +35,12 @@ struct publisher {
     struct ring *ring;
     struct thread thread;
     bool started;
-    pthread_mutex_t lock; /* slots, error */
-    struct slot **slots;
-    uint32_t slot_count, slot_capacity;
-    struct slot **seen; /* scratch of one block */
-    struct producer_message *batch;
-    uint32_t batch_capacity;
+    struct outbox *outbox;
+    const struct block_pool *pool; /* of the blocks under way */
+    pthread_mutex_t lock;          /* error */
     bool failed;
     struct err error;
 };
-
-static void
-on_delivered(void *ctx, void *owner, size_t n)
-{
-    (void)ctx;
-    struct block *b = owner;
-    b->lent -= (uint32_t)n;
-    if (b->lent == 0)
-        block_return(b);
-}
 
 /* In slices, so that a stop is heard while the broker is away. */
 static bool
@@ -77,8 +59,10 @@ static bool
 open_producers(struct publisher *p, struct err *e)
 {
     struct producer_conf c = p->conf.rows;
-    c.delivered = on_delivered;
-    c.delivered_ctx = p;
+    c.delivered = outbox_delivered;
+    c.delivered_ctx = p->outbox;
+    /* A full batch is sent at once; a smaller one after the linger or at the flush. */
+    c.batch_messages = OUTBOX_BATCH_ROWS;
     c.transactional_id = p->transactional_id;
     if (!producer_new(&c, &p->control, e))
         return false;
@@ -101,6 +85,7 @@ publisher_open(const struct publisher_conf *conf, struct publisher **out, struct
     p->transactional_id = mem_strdup(conf->transactional_id);
     p->progress_topic = mem_strdup(conf->progress_topic);
     p->ring = ring_new(RING_ITEMS);
+    p->outbox = outbox_new();
     thread_lock_init(&p->lock);
     if (!open_producers(p, e)) {
         publisher_close(p);
@@ -140,106 +125,45 @@ publisher_control(struct publisher *p, struct bytes key, struct bytes value, str
 uint32_t
 publisher_slot(struct publisher *p, const char *topic, int32_t partition, int64_t limit)
 {
-    struct slot *s = mem_zalloc(sizeof(*s));
-    s->topic = mem_strdup(topic);
-    s->partition = partition;
-    s->limit = limit;
-    s->first = BLOCK_NONE;
-    thread_lock(&p->lock);
-    if (p->slot_count == p->slot_capacity) {
-        p->slot_capacity = p->slot_capacity == 0 ? 64 : p->slot_capacity * 2;
-        p->slots = mem_realloc(p->slots, p->slot_capacity * sizeof(*p->slots));
-    }
-    uint32_t at = p->slot_count++;
-    p->slots[at] = s;
-    thread_unlock(&p->lock);
-    return at;
-}
-
-/* Chains the block's records by slot, keeping their order; gives the number of slots seen. */
-static uint32_t
-group_by_slot(struct publisher *p, struct block *b)
-{
-    uint32_t seen = 0;
-    thread_lock(&p->lock);
-    p->seen = mem_realloc(p->seen, p->slot_count * sizeof(*p->seen));
-    for (uint32_t i = 0; i < b->count; i++) {
-        struct slot *s = p->slots[b->records[i].slot];
-        b->records[i].next = BLOCK_NONE;
-        if (s->first == BLOCK_NONE) {
-            s->first = i;
-            s->n = 0;
-            p->seen[seen++] = s;
-        } else {
-            b->records[s->last].next = i;
-        }
-        s->last = i;
-        s->n++;
-    }
-    thread_unlock(&p->lock);
-    return seen;
+    return outbox_slot(p->outbox, topic, partition, limit);
 }
 
 static bool
-send_slot(struct publisher *p, struct block *b, struct slot *s, struct err *e)
+take_block(struct publisher *p, struct block *b, struct err *e)
 {
-    if (s->handle == NULL &&
-        !producer_topic(p->rows, s->topic, s->limit, TOPIC_TIMEOUT_MS, &s->handle, e))
-        return false;
-    if (s->n > p->batch_capacity) {
-        p->batch = mem_realloc(p->batch, s->n * sizeof(*p->batch));
-        p->batch_capacity = s->n;
-    }
-    uint32_t n = 0;
-    for (uint32_t i = s->first; i != BLOCK_NONE; i = b->records[i].next) {
-        const struct block_record *r = &b->records[i];
-        struct producer_message *m = &p->batch[n++];
-        m->key = bytes_of(b->data.p + r->key_at, r->key_len);
-        m->value = r->value_len == BLOCK_TOMBSTONE
-                       ? bytes_of(NULL, 0)
-                       : bytes_of(b->data.p + r->value_at, r->value_len);
-        m->owner = b;
-    }
-    return producer_send_batch(p->rows, s->handle, s->partition, p->batch, n, e);
-}
-
-static uint64_t
-sent_count(const struct publisher *p)
-{
-    struct producer_stats st;
-    producer_stats(p->rows, &st);
-    return st.sent;
-}
-
-static bool
-send_block(struct publisher *p, struct block *b, struct err *e)
-{
+    p->pool = b->pool;
     if (b->count == 0) {
         block_return(b);
         return true;
     }
-    FAULT("publish.before_produce");
-    uint32_t seen = group_by_slot(p, b);
-    /* One more than its records: the block cannot come back while it is still being sent. */
-    b->lent = b->count + 1;
-    uint64_t before = sent_count(p);
-    bool ok = p->conf.fast || begin_once(p, e);
-    for (uint32_t i = 0; i < seen; i++) {
-        struct slot *s = p->seen[i];
-        ok = ok && send_slot(p, b, s, e);
-        s->first = BLOCK_NONE;
+    outbox_put(p->outbox, b);
+    return p->conf.fast || begin_once(p, e);
+}
+
+/* Hands over all that waits, batch after batch, and awaits every report. */
+static bool
+send_rows(struct publisher *p, struct err *e)
+{
+    uint64_t until = clock_mono_ms() + FLUSH_TIMEOUT_MS;
+    for (;;) {
+        if (!outbox_pump(p->outbox, p->rows, OUTBOX_HURRY, e))
+            return false;
+        if (outbox_waiting(p->outbox) == 0)
+            return producer_flush(p->rows, FLUSH_TIMEOUT_MS, e);
+        if (producer_poll(p->rows, POLL_MS) > 0)
+            until = clock_mono_ms() + FLUSH_TIMEOUT_MS;
+        if (!producer_check(p->rows, e))
+            return false;
+        if (clock_mono_ms() > until)
+            return err_set(e, MR_KAFKA_UNREACHABLE, "no acknowledgement in %d ms",
+                           FLUSH_TIMEOUT_MS);
     }
-    /* What a failed send did not take is not lent; destroying the producer gives back the rest.
-     */
-    on_delivered(p, b, b->count - (uint32_t)(sent_count(p) - before) + 1);
-    FAULT("publish.after_produce");
-    return ok;
 }
 
 static bool
 send_cut(struct publisher *p, struct publisher_cut *c, struct err *e)
 {
-    if (!producer_flush(p->rows, FLUSH_TIMEOUT_MS, e))
+    if (!send_rows(p, e))
         return err_wrap(e, "waiting for acknowledgements");
     FAULT("publish.before_progress");
     if (!begin_once(p, e))
@@ -264,6 +188,7 @@ fail(struct publisher *p, const struct err *e)
     if (first)
         p->error = *e;
     thread_unlock(&p->lock);
+    outbox_drop(p->outbox);
     if (first)
         p->conf.done(p->conf.ctx, NULL);
 }
@@ -278,7 +203,7 @@ handle(struct publisher *p, struct item *it)
         if (p->failed)
             block_return(b);
         else
-            ok = send_block(p, b, &e);
+            ok = take_block(p, b, &e);
     } else {
         struct publisher_cut *c = it->what;
         ok = !p->failed && send_cut(p, c, &e);
@@ -290,20 +215,42 @@ handle(struct publisher *p, struct item *it)
     free(it);
 }
 
+/* Waits for what comes first: an item, or, with rows under way, a delivery report. */
+static struct item *
+next_item(struct publisher *p)
+{
+    if (producer_outstanding(p->rows) == 0)
+        return ring_pop(p->ring, IDLE_MS);
+    struct item *it = ring_pop(p->ring, 0);
+    if (it != NULL || ring_closed(p->ring))
+        return it;
+    if (outbox_waiting(p->outbox) == 0)
+        return ring_pop(p->ring, 1);
+    producer_poll(p->rows, 1);
+    return NULL;
+}
+
+static bool
+send_some(struct publisher *p, struct err *e)
+{
+    bool low = p->pool != NULL && block_pool_low(p->pool);
+    return producer_check(p->rows, e) &&
+           outbox_pump(p->outbox, p->rows, low ? OUTBOX_HURRY : OUTBOX_LARGE, e);
+}
+
 static void
 run(void *arg)
 {
     struct publisher *p = arg;
     for (;;) {
-        bool waiting = producer_outstanding(p->rows) > 0;
-        struct item *it = ring_pop(p->ring, waiting ? 1 : 500);
+        struct item *it = next_item(p);
         if (it != NULL)
             handle(p, it);
         else if (ring_closed(p->ring))
             return;
         producer_poll(p->rows, 0);
         struct err e;
-        if (!p->failed && !producer_check(p->rows, &e))
+        if (!p->failed && !send_some(p, &e))
             fail(p, &e);
     }
 }
@@ -353,16 +300,11 @@ publisher_close(struct publisher *p)
     ring_close(p->ring);
     if (p->started)
         thread_join(&p->thread);
+    outbox_drop(p->outbox);
     if (p->rows != p->control)
         producer_destroy(p->rows);
     producer_destroy(p->control);
-    for (uint32_t i = 0; i < p->slot_count; i++) {
-        free(p->slots[i]->topic);
-        free(p->slots[i]);
-    }
-    free(p->slots);
-    free(p->seen);
-    free(p->batch);
+    outbox_free(p->outbox);
     ring_destroy(p->ring);
     free(p->transactional_id);
     free(p->progress_topic);
