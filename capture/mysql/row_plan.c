@@ -81,7 +81,7 @@ cell_int(const uint8_t *p, unsigned size, struct cell *out)
     int64_t v;
     switch (size) {
     case 1:
-        v = (int8_t)p[0];
+        v = (int64_t)((uint64_t)p[0] << 56) >> 56;
         break;
     case 2:
         v = (int16_t)le(p, 2);
