@@ -157,6 +157,17 @@ check_source(const struct command *c, const struct session *s, const struct task
     return ok;
 }
 
+/* A table that stopped alone, its task running, is resumed with the task. */
+static bool
+any_table_stopped(const struct summary *sum)
+{
+    for (size_t i = 0; i < sum->tables_len; i++) {
+        if (sum->tables[i].s.state == STATUS_TABLE_STOPPED)
+            return true;
+    }
+    return false;
+}
+
 /* *gap: it cannot go on where it was, *e says why. */
 static bool
 check_resume(const struct command *c, const struct session *s, const struct task *t, bool *gap,
@@ -164,14 +175,17 @@ check_resume(const struct command *c, const struct session *s, const struct task
 {
     struct summary sum;
     session_summary(s, t, &sum);
-    bool running = sum.running;
+    bool running = sum.running && !any_table_stopped(&sum);
     *gap = sum.code == MR_SOURCE_PURGED;
     if (*gap)
         err_set(e, MR_SOURCE_PURGED, "task '%s' cannot go on where it was", t->name);
     summary_free(&sum);
     if (running)
-        return err_set(e, MR_TASK_STATE,
-                       "task '%s' is running: only a stopped task can be resumed", t->name);
+        return err_set(
+            e, MR_TASK_STATE,
+            "task '%s' is running: only a stopped task, or one with a stopped table, can "
+            "be resumed",
+            t->name);
     if (!*gap)
         *gap = !check_source(c, s, t, e);
     return true;

@@ -93,7 +93,8 @@ set_limits(rd_kafka_conf_t *rc, const struct consumer_conf *conf, struct err *e)
            client_conf_set_i64(rc, "max.partition.fetch.bytes", conf->fetch_bytes, e) &&
            client_conf_set_i64(rc, "message.max.bytes", conf->message_max_bytes, e) &&
            client_conf_set_i64(rc, "fetch.max.bytes", fetch_max, e) &&
-           client_conf_set_i64(rc, "receive.message.max.bytes", fetch_max + (1 << 20), e) &&
+           /* fetches are what bounds an answer; callers set theirs in properties */
+           client_conf_set_i64(rc, "receive.message.max.bytes", INT32_MAX, e) &&
            client_conf_set_i64(rc, "fetch.wait.max.ms", conf->fetch_wait_ms, e);
 }
 
