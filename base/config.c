@@ -52,7 +52,7 @@ static const struct config_option options[] = {
        "retention of a new topic; -1: for ever"),
     INT("topic.replication", -1, 100, "-1", TASK,
         "replication factor of a new topic; -1: the broker's default"),
-    SIZE("kafka.message.max.bytes", 64 * KIB, GIB, "41943040", TASK,
+    SIZE("kafka.message.max.bytes", MIB, GIB, "41943040", TASK,
          "largest record; also max.message.bytes of a new topic"),
     MS("kafka.transaction.timeout.ms", 1000, 900000, "10000", 0,
        "after which Kafka aborts a transaction of a dead worker"),
