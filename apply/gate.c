@@ -656,8 +656,14 @@ gate_done(struct gate *g, uint32_t table, struct cut_id cut)
             p->need_head++;
     }
     for (uint32_t t = 0; t < g->table_count; t++) {
-        if (!g->tables[t].dropped && (table == GATE_ALL || table == t))
-            g->tables[t].floor = cut;
+        struct gate_table *x = &g->tables[t];
+        if (x->dropped || (table != GATE_ALL && table != t))
+            continue;
+        size_t i = gate_cut_from(g, cut.seq);
+        x->floor = cut;
+        x->floor_chain = 0; /* an event's cut that compaction took is on no chain */
+        if (i < gate_cut_count(g) && gate_cut_at(g, i)->id.seq == cut.seq)
+            x->floor_chain = gate_cut_at(g, i)->chain;
     }
     gate_events_done(g, table, cut.seq);
 }
@@ -694,8 +700,11 @@ gate_rebase(struct gate *g, uint32_t table, struct cut_id cut)
             continue;
         if (cut.seq < x->floor.seq)
             return false;
+        if (cut.seq != x->floor.seq)
+            x->floor_chain = 0;
         x->base = x->floor = x->start = cut;
         gate_table_chain(g, x);
+        x->floor_chain = x->chain;
     }
     for (struct gate_part *p; (p = part_next(g, table, &at)) != NULL;) {
         if (part_straddles(p, cut.seq))

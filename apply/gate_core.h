@@ -55,7 +55,8 @@ struct gate_table {
     struct cut_id
         start;      /* checkpoint it was (re)based on: older epochs' rows are void or applied */
     uint64_t chain; /* of base; 0: not known */
-    uint32_t *parts; /* by partition; UINT32_MAX: none */
+    uint64_t floor_chain; /* of floor; 0: not known */
+    uint32_t *parts;      /* by partition; UINT32_MAX: none */
     uint32_t part_count;
     bool dropped;
 };

@@ -50,6 +50,8 @@ gate_table_chain(struct gate *g, struct gate_table *t)
     size_t i = gate_cut_from(g, t->base.seq);
     if (i < gate_cut_count(g) && gate_cut_at(g, i)->id.seq == t->base.seq)
         t->chain = gate_cut_at(g, i)->chain;
+    else if (t->base.seq == t->floor.seq && t->floor_chain)
+        t->chain = t->floor_chain;
     else if (progress_view_tail(g->view, &tail) && tail.seq == t->base.seq)
         t->chain = g->chain;
     g->unchained += known && !t->chain;
@@ -63,6 +65,8 @@ chains_resolve(struct gate *g, uint64_t seq)
         struct gate_table *t = &g->tables[i];
         if (!t->chain && t->base.seq == seq) {
             t->chain = g->chain;
+            if (t->floor.seq == seq)
+                t->floor_chain = g->chain;
             g->unchained--;
         }
     }

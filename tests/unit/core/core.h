@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,14 +18,19 @@
 static inline struct progress_record
 claim_of(uint64_t n, uint64_t random)
 {
-    return (struct progress_record){
-        .kind = PROGRESS_CLAIM, .inc = INC, .epoch = n, .claim = random, .name = "w", .instance = random};
+    return (struct progress_record){.kind = PROGRESS_CLAIM,
+                                    .inc = INC,
+                                    .epoch = n,
+                                    .claim = random,
+                                    .name = "w",
+                                    .instance = random};
 }
 
 static inline struct progress_record
 epoch_of(uint64_t n, uint64_t from_seq)
 {
-    return (struct progress_record){.kind = PROGRESS_EPOCH, .inc = INC, .epoch = n, .seq = from_seq};
+    return (struct progress_record){
+        .kind = PROGRESS_EPOCH, .inc = INC, .epoch = n, .seq = from_seq};
 }
 
 /* A cut of epoch n that follows (n, prev). */

@@ -36,7 +36,8 @@ every_kind_of_record_survives_its_json(void **state)
     struct progress_record claim = claim_of(1700000000001, 0xabc);
     struct progress_record epoch = epoch_of(1700000000001, 99);
     struct progress_record cut = cut_of(5, 10, UINT64_MAX / 2 + 9);
-    struct progress_record load = {.kind = PROGRESS_LOAD, .inc = INC, .epoch = 5, .table = "t.db.a", .load = 7};
+    struct progress_record load = {
+        .kind = PROGRESS_LOAD, .inc = INC, .epoch = 5, .table = "t.db.a", .load = 7};
     struct progress_record event = event_of(5, 12, EVENT_DDL, 3);
     epoch.history = history;
     epoch.history_count = 1;
@@ -71,8 +72,9 @@ a_null_key_is_not_an_empty_key(void **state)
     struct arena a;
     struct progress_record out;
     struct err e;
-    const char *value = "{\"v\":1,\"inc\":\"0000000000000001\",\"ranges\":[{\"range\":0,\"begin\":null,"
-                        "\"next\":\"\",\"end\":null,\"rows\":0,\"state\":\"open\"}]}";
+    const char *value =
+        "{\"v\":1,\"inc\":\"0000000000000001\",\"ranges\":[{\"range\":0,\"begin\":null,"
+        "\"next\":\"\",\"end\":null,\"rows\":0,\"state\":\"open\"}]}";
     arena_init(&a, 0);
     assert_true(progress_decode(bytes_str("load/t/1/2"), bytes_str(value), &a, &out, &e));
     assert_null(out.ranges[0].begin.p);
@@ -103,10 +105,12 @@ a_bad_record_is_an_error_and_never_half_a_record(void **state)
         {"progress/x", "{\"v\":1,\"inc\":\"0000000000000001\",\"epoch\":1}"},
         {"progress/1", "{\"v\":1,\"inc\":\"0000000000000001\",\"epoch\":2}"},
         {"progress/1", "{\"v\":1,\"inc\":\"1\",\"epoch\":1}"},
-        {"epoch/1", "{\"v\":1,\"inc\":\"0000000000000001\",\"epoch\":1,\"from_seq\":-1,\"ranges\":[]}"},
+        {"epoch/1",
+         "{\"v\":1,\"inc\":\"0000000000000001\",\"epoch\":1,\"from_seq\":-1,\"ranges\":[]}"},
         {"claim/1", "{\"v\":1,\"inc\":\"0000000000000001\",\"epoch\":1}"},
         {"claim/1/12", "{\"v\":1,\"inc\":\"0000000000000001\",\"epoch\":1}"},
-        {"event/1/2", "{\"v\":1,\"inc\":\"0000000000000001\",\"kind\":\"nonsense\",\"table\":\"t\"}"},
+        {"event/1/2",
+         "{\"v\":1,\"inc\":\"0000000000000001\",\"kind\":\"nonsense\",\"table\":\"t\"}"},
         {"", "{\"v\":1}"},
         {"load/", "{\"v\":1,\"inc\":\"0000000000000001\",\"ranges\":[]}"},
         {"what/1", "{\"v\":1}"},

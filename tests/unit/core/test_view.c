@@ -26,7 +26,8 @@ refused(struct reading *r, struct progress_record rec)
 {
     struct progress_fed fed;
     struct err e = {0};
-    assert_false(progress_view_feed(r->v, &rec, (struct progress_at){r->offset++, false}, &fed, &e));
+    assert_false(
+        progress_view_feed(r->v, &rec, (struct progress_at){r->offset++, false}, &fed, &e));
     return e.code;
 }
 
@@ -70,7 +71,8 @@ static void
 an_impostor_of_the_same_number_is_void(void **state)
 {
     struct reading r = begin(true);
-    struct progress_record ours = epoch_of(3, 0), theirs = epoch_of(3, 0), cut = cut_of(3, 0, 4);
+    struct progress_record ours = epoch_of(3, 0), theirs = epoch_of(3, 0),
+                           cut = cut_of(3, 0, 4);
     ours.claim = 1;
     theirs.claim = cut.claim = 2;
     feed(&r, claim_of(3, 1));
@@ -207,11 +209,18 @@ static void
 per_range_the_larger_of_truth_and_load_record_wins(void **state)
 {
     struct reading r = begin(false);
-    struct progress_range in_cut[2] = {{"t", 1, 0, {0}, {0}, {0}, 10, false}, {"t", 1, 1, {0}, {0}, {0}, 3, false}};
-    struct progress_range in_load[2] = {{"t", 1, 0, {0}, {0}, {0}, 6, false}, {"t", 1, 1, {0}, {0}, {0}, 3, true}};
+    struct progress_range in_cut[2] = {{"t", 1, 0, {0}, {0}, {0}, 10, false},
+                                       {"t", 1, 1, {0}, {0}, {0}, 3, false}};
+    struct progress_range in_load[2] = {{"t", 1, 0, {0}, {0}, {0}, 6, false},
+                                        {"t", 1, 1, {0}, {0}, {0}, 3, true}};
     struct progress_record cut = cut_of(1, 0, 8);
-    struct progress_record load = {
-        .kind = PROGRESS_LOAD, .inc = INC, .epoch = 1, .table = "t", .load = 1, .ranges = in_load, .range_count = 2};
+    struct progress_record load = {.kind = PROGRESS_LOAD,
+                                   .inc = INC,
+                                   .epoch = 1,
+                                   .table = "t",
+                                   .load = 1,
+                                   .ranges = in_load,
+                                   .range_count = 2};
     struct progress_truth t;
     struct err e;
     cut.ranges = in_cut;
