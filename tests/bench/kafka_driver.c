@@ -499,7 +499,7 @@ admin(char **v)
     struct admin_topic_info info;
     struct err e;
     char id[64];
-    int brokers;
+    int brokers = 0;
     bool created;
     struct kafka_property configs[] = {{"cleanup.policy", "compact"},
                                        {"segment.ms", "3600000"}};
