@@ -54,7 +54,7 @@ parse_mysql(const struct binlog_event *ev, struct reader *r, struct binlog_gtid 
     reader_u8(r);
     struct bytes uuid = reader_take(r, 16);
     uint64_t number = reader_le(r, 8);
-    if (r->failed)
+    if (r->failed || !uuid.p)
         return;
     if (ev->type == BINLOG_GTID)
         put_text(out, uuid.p, (struct bytes){0}, number);

@@ -342,7 +342,7 @@ read_columns(struct binlog_map *m, struct reader *r, struct arena *a)
     struct bytes types = reader_take(r, n);
     struct reader meta = reader_of(reader_lenenc_bytes(r));
     struct bytes nullable = reader_take(r, (n + 7) / 8);
-    if (r->failed)
+    if (r->failed || !types.p || !nullable.p)
         return false;
     for (unsigned i = 0; i < n; i++) {
         struct map_column *c = &m->columns[i];
