@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import tarfile
+import time
 import urllib.request
 from datetime import date
 from decimal import Decimal
@@ -23,7 +24,9 @@ from lib.deploy import Deployment
 from stack import Ports, wait_until
 
 APICURIO = "io.apicurio:apicurio-registry-app:2.6.13.Final:tar.gz:all"
+RUN = f"i{int(time.time())}"  # topics of a kept broker are of an older run
 TEXT = "naïve 日本 🦊"
+DAYS = (date(2024, 2, 29) - date(1970, 1, 1)).days  # io.debezium.time.Date
 
 
 def make(source, database):
@@ -40,7 +43,7 @@ def change(source, database):
 
 
 def read_all(kafka, topic, count):
-    """The first count committed records, sorted as one partition would have them: by their seq below."""
+    """The first count committed records."""
     consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "stranger", "isolation.level": "read_committed",
                          "auto.offset.reset": "earliest", "enable.auto.commit": False})
     try:
@@ -54,7 +57,7 @@ def read_all(kafka, topic, count):
                 assert message.error() is None, message.error()
                 found.append(message)
             return len(found) >= count
-        wait_until(poll, 60, lambda: f"{count} records of {topic}, got {len(found)}", 0)
+        wait_until(poll, 60, f"{count} records of {topic}", 0)
         return found
     finally:
         consumer.close()
@@ -78,7 +81,7 @@ def check_avro(events):
     assert sorted(v["op"] for v in values[:2]) == ["r", "r"] and [v["op"] for v in values[2:]] == ["u", "d", "c"]
     assert [k for k, v in events if v is None] == [{"id": Decimal(2), "lang": "de"}]
     first = next(v["after"] for v in values if v["op"] == "r" and v["after"]["id"] == 1)
-    assert first == {"id": Decimal(1), "lang": "en", "name": TEXT, "price": Decimal("-1.25"), "made": date(2024, 2, 29),
+    assert first == {"id": Decimal(1), "lang": "en", "name": TEXT, "price": Decimal("-1.25"), "made": DAYS,
                      "data": b"\x00\xff\x10"}
     update = values[2]
     assert update["before"] == first and update["after"] == {**first, "price": Decimal("99999999.99")}
@@ -91,10 +94,10 @@ def test_avro_is_read_through_the_registry_that_workers_serve(binaries, kafka, t
     make(mysql97, "interop_avro")
     with Deployment(binaries, kafka, tmp_path) as d:
         capture, apply = d.start_both()
-        task = d.create("interop_avro", mysql97, None, databases="interop_avro")
+        task = d.create("interop_avro", mysql97, None, databases="interop_avro", prefix=RUN + "a")
         d.wait_state(task, phase="Incremental Sync")
         change(mysql97, "interop_avro")
-        messages = read_all(kafka, "interop_avro.interop_avro.goods", 6)
+        messages = read_all(kafka, RUN + "a.interop_avro.goods", 6)
         for worker in (capture, apply):  # both serve it
             check_avro(avro_events(f"http://127.0.0.1:{worker.port}", messages))
 
@@ -111,17 +114,17 @@ def test_json_is_read_by_kcat(binaries, kafka, tmp_path, mariadb):
     make(mariadb, "interop_json")
     with Deployment(binaries, kafka, tmp_path) as d:
         d.start_both()
-        task = d.create("interop_json", mariadb, None, databases="interop_json", format="json")
+        task = d.create("interop_json", mariadb, None, databases="interop_json", format="json", prefix=RUN + "j")
         d.wait_state(task, phase="Incremental Sync")
         change(mariadb, "interop_json")
-        lines = wait_until(lambda: kcat(kafka, "interop_json.interop_json.goods", 6), 60, "6 records", 0.5)
+        lines = wait_until(lambda: kcat(kafka, RUN + "j.interop_json.goods", 6), 60, "6 records", 0.5)
     records = [line.split(" ", 4)[4].split("\t", 1) for line in lines]
     keys = [json.loads(k) for k, _ in records]
     assert all(list(k) == ["id", "lang"] for k in keys)
     values = sorted((json.loads(v) for _, v in records if v != "NULL"), key=lambda v: v["source"]["millrace_seq"])
     assert len(values) == 5 and [v["op"] for v in values[2:]] == ["u", "d", "c"]
     first = values[2]["before"]
-    assert first["name"] == TEXT and first["made"] == (date(2024, 2, 29) - date(1970, 1, 1)).days
+    assert first["name"] == TEXT and first["made"] == DAYS
     assert base64.b64decode(first["data"]) == b"\x00\xff\x10"
     assert int.from_bytes(base64.b64decode(first["price"]), "big", signed=True) == -125
     assert int.from_bytes(base64.b64decode(values[4]["after"]["id"]), "big", signed=True) == (1 << 64) - 1
@@ -160,10 +163,9 @@ class Apicurio:
     def __enter__(self):
         self.get()
         [jar] = self.cache.glob("*-runner.jar")
-        java = os.environ.get("JAVA17", "java")
         with open(self.folder / "apicurio.log", "ab") as log:
             self.process = subprocess.Popen(
-                [java, "-Xmx300m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dquarkus.http.host=127.0.0.1",
+                ["java", "-Xmx300m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dquarkus.http.host=127.0.0.1",
                  f"-Dquarkus.http.port={self.port}", "-jar", jar], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self.folder)
         self.wait()
@@ -189,23 +191,22 @@ def test_an_external_registry_takes_and_gives_the_schemas(binaries, kafka, tmp_p
     with Apicurio(tmp_path) as registry, \
             Deployment(binaries, kafka, tmp_path, {"schema.registry.url": registry.url}) as d:
         d.start_both()
-        task = d.create("interop_ext", mysql97, mariadb, databases="interop_ext")
+        task = d.create("interop_ext", mysql97, mariadb, databases="interop_ext", prefix=RUN + "e")
         d.wait_state(task, phase="Incremental Sync")
         change(mysql97, "interop_ext")
         d.caught_up(task, mysql97, mariadb, ["interop_ext"])
-        assert {f"interop_ext.interop_ext.goods-{f}" for f in ("key", "value")} <= set(registry.ask("/subjects"))
-        check_avro(avro_events(registry.url, read_all(kafka, "interop_ext.interop_ext.goods", 6)))
+        assert {f"{RUN}e.interop_ext.goods-{f}" for f in ("key", "value")} <= set(registry.ask("/subjects"))
+        check_avro(avro_events(registry.url, read_all(kafka, RUN + "e.interop_ext.goods", 6)))
         # Evolution: a new version of the subject.
         mysql97.execute("ALTER TABLE interop_ext.goods ADD note TEXT", "UPDATE interop_ext.goods SET note = 'x'")
         d.caught_up(task, mysql97, mariadb, ["interop_ext"])
-        assert registry.ask("/subjects/interop_ext.interop_ext.goods-value/versions") == [1, 2]
+        assert registry.ask(f"/subjects/{RUN}e.interop_ext.goods-value/versions") == [1, 2]
         # Away: known tables go on, a new task names it and waits.
         os.kill(registry.process.pid, signal.SIGKILL)
         registry.process.wait(30)
-        d.caught_up(None, mysql97, mariadb, ["interop_ext"], tables=())
         mysql97.execute("UPDATE interop_ext.goods SET name = 'while the registry is away'")
         d.equal(task, mysql97, mariadb, [("interop_ext", "interop_ext")])
-        late = d.create("interop_late", mysql97, mariadb, databases="interop_late")
+        late = d.create("interop_late", mysql97, mariadb, databases="interop_late", prefix=RUN + "l")
         shown = d.wait(lambda: (lambda s: s if "MR2013" in s["err-msg"] else None)(d.show(late)), "MR2013")
         assert shown["state"] == "running"
         registry.__enter__()  # in memory: it has forgotten all and takes them anew
