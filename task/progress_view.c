@@ -514,6 +514,8 @@ progress_view_feed(struct progress_view *v, const struct progress_record *r,
                    struct progress_at at, struct progress_fed *out, struct err *e)
 {
     *out = (struct progress_fed){0};
+    if (at.offset == 0)
+        v->has_tail = true; /* nothing came before: the tail is {0, 0} */
     switch (r->kind) {
     case PROGRESS_CLAIM:
         feed_claim(v, r, out);

@@ -171,6 +171,8 @@ kafka_lose(struct world *w, uint64_t r)
         k->logs[i].n -= n;
         lost += n;
     }
+    if (w->compacted > k->logs[PROGRESS].n)
+        w->compacted = k->logs[PROGRESS].n;
     if (lost) {
         w->lost = true;
         world_ev(w, "Kafka lost the tails of logs %x, %zu records", mask, lost);

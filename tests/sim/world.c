@@ -341,6 +341,21 @@ newest_wins(struct world *w)
     }
 }
 
+/* transaction.timeout.ms: the coordinator aborts what a dead producer left open. */
+static void
+transaction_timeout(struct world *w)
+{
+    struct kafka *k = &w->k;
+    for (unsigned i = 0; i < w->cap_n; i++) {
+        if (!w->caps[i]->dead && w->caps[i]->pepoch == k->pepoch)
+            return;
+    }
+    if (!k->ongoing)
+        return;
+    kafka_decide(k, false);
+    k->pepoch++;
+}
+
 static bool
 at_rest(struct world *w)
 {
@@ -389,6 +404,7 @@ world_converge(struct world *w)
         if (round % 10 == 0) {
             act_check(w, 0);
             act_resolve(w, x >> 9);
+            transaction_timeout(w);
         }
         if (round > 300)
             newest_wins(w);

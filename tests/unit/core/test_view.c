@@ -103,6 +103,7 @@ earlier_epochs_are_learned_from_a_later_one(void **state)
 {
     struct reading r = begin(true);
     struct cut_id history[] = {{1, 0}, {2, 30}};
+    r.offset = 10;
     struct progress_record e = epoch_of(5, 70);
     e.history = history;
     e.history_count = 2;
@@ -157,6 +158,14 @@ an_epoch_that_begins_above_what_was_read_is_loss(void **state)
     feed(&r, epoch_of(1, 0));
     feed(&r, cut_of(1, 0, 5));
     assert_int_equal(refused(&r, epoch_of(2, 9)), MR_KAFKA_LOST);
+    progress_view_free(r.v);
+    r = begin(true);
+    feed(&r, claim_of(1, 1)); /* the topic's first record: nothing came before it */
+    assert_int_equal(refused(&r, epoch_of(2, 9)), MR_KAFKA_LOST);
+    progress_view_free(r.v);
+    r = begin(true);
+    r.offset = 10;
+    assert_false(feed(&r, epoch_of(2, 9)).linked);
     progress_view_free(r.v);
 }
 
