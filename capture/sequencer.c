@@ -374,6 +374,10 @@ sequencer_p0(struct sequencer *s, struct position *out, struct err *e)
         else if (!gtid_set_add(out->gtid, bytes_str(out->partial[i].id), e))
             return false;
     }
+    /* MariaDB names it by GTID and marks by place: it is the transaction that begins where the
+     * position ends. */
+    if (out->partial_count > 0 && out->file[0])
+        p0_coordinates(out, s->done.file, s->done.pos);
     out->partial_count = 0;
     if (!noted && out->gtid && !gtid_set_add(out->gtid, bytes_str(s->txn.id), e))
         return false;
