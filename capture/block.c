@@ -1,9 +1,14 @@
 #include "capture/block.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/ring.h"
+
+#define PAGE_BYTES  ((size_t)4096)
+#define EVICTED_MAX 16                 /* more slots than pages: rows go one after the other */
+#define BLOCK_SLACK ((size_t)64 << 10) /* for the row that fills the block, in most cases */
 
 struct block_pool {
     struct ring *free;
@@ -72,12 +77,41 @@ block_return(struct block *b)
     b->count = 0;
     b->lent = 0;
     b->run_count = 0;
+    b->evicted = 0;
+    memset(b->pages, 0, sizeof(b->pages));
     if (!ring_push(b->pool->free, b))
         mem_die("block pool: a block came back after its pool was closed");
 }
 
-void
-block_add(struct block *b, const struct block_record *r)
+static size_t
+bump(struct block *b, size_t n)
+{
+    size_t at = b->data.n;
+    if (buf_reserve(&b->data, n) == NULL)
+        mem_die("a block cannot grow by %zu bytes", n);
+    b->data.n += n;
+    return at;
+}
+
+static size_t
+room_for(struct block *b, uint32_t slot, size_t n)
+{
+    struct block_page *page = &b->pages[slot % BLOCK_PAGES];
+    bool own = page->slot == slot;
+    if (!own || page->end - page->at < n) {
+        if (n > PAGE_BYTES / 4 || b->evicted > EVICTED_MAX)
+            return bump(b, n);
+        b->evicted += !own && page->end - page->at > PAGE_BYTES / 2;
+        size_t at = bump(b, PAGE_BYTES);
+        *page = (struct block_page){slot, at, at + PAGE_BYTES};
+    }
+    size_t at = page->at;
+    page->at += n;
+    return at;
+}
+
+static void
+append(struct block *b, const struct block_record *r)
 {
     if (b->count == b->capacity) {
         uint32_t capacity = b->capacity == 0 ? 1024 : b->capacity * 2;
@@ -85,6 +119,23 @@ block_add(struct block *b, const struct block_record *r)
         b->capacity = capacity;
     }
     b->records[b->count++] = *r;
+}
+
+void
+block_add(struct block *b, struct block_record *r, struct bytes row)
+{
+    r->key_at = room_for(b, r->slot, row.n);
+    r->value_at = r->key_at + r->key_len;
+    memcpy(b->data.p + r->key_at, row.p, row.n);
+    append(b, r);
+}
+
+void
+block_add_tombstone(struct block *b)
+{
+    struct block_record r = b->records[b->count - 1];
+    r.value_len = BLOCK_TOMBSTONE;
+    append(b, &r);
 }
 
 bool

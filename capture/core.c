@@ -13,6 +13,7 @@
 #include "capture/mutant.h"
 
 #define BLOCK_WAIT_MS 50
+#define ROW_KEEP      ((size_t)1 << 20)
 /* The record batch's own overhead a message may cost at the broker. */
 #define MESSAGE_OVERHEAD 512
 
@@ -230,14 +231,13 @@ encode_value(struct session *s, const struct outgoing *o, struct block_record *r
              bool *took, struct err *e)
 {
     struct captured *t = o->t;
-    struct buf *data = &s->block->data;
+    struct buf *data = &s->row;
     struct sequencer_state st;
     sequencer_state(s->seq, &st);
     struct change c = change_of(s, o, st.seq + 1);
-    r->value_at = data->n;
     if (!row_encode_value(t->encoder, &c, data, e))
         return false;
-    r->value_len = (uint32_t)(data->n - r->value_at);
+    r->value_len = (uint32_t)(data->n - r->key_len);
     if (!check_size(o, r, e))
         return false;
     uint64_t seq, bytes = (uint64_t)r->key_len + r->value_len;
@@ -271,33 +271,29 @@ put_record(struct session *s, const struct outgoing *o, struct err *e)
     struct captured *t = o->t;
     if (!take_block(s, e))
         return false;
-    struct block *b = s->block;
-    struct block_record r = {.key_at = b->data.n, .next = BLOCK_NONE};
+    struct buf *data = &s->row;
+    struct block_record r = {.next = BLOCK_NONE};
     size_t payload_at;
     bool took = false;
-    if (!row_encode_key(t->encoder, o->key, &b->data, &payload_at, e)) {
-        b->data.n = r.key_at;
+    buf_reset(data);
+    if (data->cap > ROW_KEEP)
+        buf_free(data);
+    if (!row_encode_key(t->encoder, o->key, data, &payload_at, e))
         return false;
-    }
-    struct bytes payload =
-        bytes_of(b->data.p + r.key_at + payload_at, b->data.n - r.key_at - payload_at);
+    r.key_len = (uint32_t)data->n;
+    struct bytes payload = bytes_of(data->p + payload_at, data->n - payload_at);
     if (t->windows != NULL && !o->load)
         window_touch(t->windows, payload);
-    r.key_len = (uint32_t)(b->data.n - r.key_at);
     int32_t partition = hash_partition(payload, t->partitions);
     r.slot = t->slots[partition];
     bool wanted = o->window == NULL || window_emits(o->window, payload);
     bool ok = !wanted || encode_value(s, o, &r, t->parts[partition], &took, e);
-    if (!ok || !took) {
-        b->data.n = r.key_at;
+    if (!ok || !took)
         return ok;
-    }
-    block_add(b, &r);
-    swap_last(s, b);
-    if (o->op == OP_DELETE && s->tombstones) {
-        r.value_len = BLOCK_TOMBSTONE;
-        block_add(b, &r);
-    }
+    block_add(s->block, &r, buf_bytes(data));
+    swap_last(s, s->block);
+    if (o->op == OP_DELETE && s->tombstones)
+        block_add_tombstone(s->block);
     /* A load closes its units itself, with its range's progress in them. */
     return o->load || !sequencer_must_close(s->seq) || core_close(s, e);
 }

@@ -7,6 +7,7 @@
 #include "base/thread.h"
 
 #define TOPIC_TIMEOUT_MS 30000
+#define SLICE            256
 
 struct slot {
     char *topic;
@@ -27,7 +28,7 @@ struct outbox {
     struct slot *first, **end; /* slots with rows waiting */
     size_t waiting;            /* rows */
     size_t sent;
-    struct producer_message batch[OUTBOX_BATCH_ROWS];
+    struct producer_message slice[SLICE]; /* of a batch */
 };
 
 struct outbox *
@@ -142,28 +143,31 @@ fill(struct producer_message *m, struct block_run *r, const struct block_record 
     m->owner = r;
 }
 
-/* Takes the next rows of the slot into the batch. */
+/* Takes the next rows of the slot into the slice, at most `rows` and, but for the first,
+ * `bytes`. */
 static uint32_t
-take(struct outbox *o, struct slot *s)
+take(struct outbox *o, struct slot *s, uint32_t rows, size_t bytes)
 {
     uint32_t n = 0;
-    size_t bytes = 0;
-    while (s->first != NULL && n < OUTBOX_BATCH_ROWS) {
+    size_t taken = 0;
+    while (s->first != NULL && n < rows && n < SLICE) {
         struct block_run *r = s->first;
         const struct block_record *record = &r->block->records[r->first];
         size_t size = block_record_bytes(record);
-        if (n > 0 && bytes + size > OUTBOX_BATCH_BYTES)
+        if (n > 0 && taken + size > bytes)
             break;
-        fill(&o->batch[n++], r, record);
-        bytes += size;
+        fill(&o->slice[n++], r, record);
+        taken += size;
         r->first = record->next;
         if (r->first == BLOCK_NONE)
             s->first = r->next;
     }
     if (s->first == NULL)
         s->last = NULL;
-    s->bytes -= bytes;
+    s->bytes -= taken;
     o->waiting -= n;
+    s->sent += n;
+    o->sent += n;
     return n;
 }
 
@@ -176,22 +180,36 @@ taken_by(const struct producer *p)
 }
 
 static bool
+send_slice(struct outbox *o, struct producer *p, struct slot *s, uint32_t n, struct err *e)
+{
+    uint64_t before = taken_by(p);
+    FAULT("publish.before_produce");
+    bool ok = producer_send_batch(p, s->handle, s->partition, o->slice, n, e);
+    FAULT("publish.after_produce");
+    /* What a failed call did not take never comes back through a report. */
+    for (uint64_t i = taken_by(p) - before; i < n; i++)
+        outbox_delivered(o, o->slice[i].owner, 1);
+    return ok;
+}
+
+/* One batch. */
+static bool
 send_slot(struct outbox *o, struct producer *p, struct slot *s, struct err *e)
 {
     if (s->handle == NULL &&
         !producer_topic(p, s->topic, s->limit, TOPIC_TIMEOUT_MS, &s->handle, e))
         return false;
-    uint32_t n = take(o, s);
-    uint64_t before = taken_by(p);
-    s->sent += n;
-    o->sent += n;
-    FAULT("publish.before_produce");
-    bool ok = producer_send_batch(p, s->handle, s->partition, o->batch, n, e);
-    FAULT("publish.after_produce");
-    /* What a failed call did not take never comes back through a report. */
-    for (uint64_t i = taken_by(p) - before; i < n; i++)
-        outbox_delivered(o, o->batch[i].owner, 1);
-    return ok;
+    uint32_t rows = 0;
+    size_t bytes = 0;
+    while (s->first != NULL && rows < OUTBOX_BATCH_ROWS && bytes < OUTBOX_BATCH_BYTES) {
+        size_t waiting = s->bytes;
+        uint32_t n = take(o, s, OUTBOX_BATCH_ROWS - rows, OUTBOX_BATCH_BYTES - bytes);
+        rows += n;
+        bytes += waiting - s->bytes;
+        if (!send_slice(o, p, s, n, e))
+            return false;
+    }
+    return true;
 }
 
 static bool
@@ -245,11 +263,9 @@ outbox_drop(struct outbox *o)
     for (struct slot *s = o->first; s != NULL; s = s->next) {
         s->listed = false;
         while (s->first != NULL) {
-            uint32_t n = take(o, s);
-            s->sent += n;
-            o->sent += n;
+            uint32_t n = take(o, s, SLICE, SIZE_MAX);
             for (uint32_t i = 0; i < n; i++)
-                outbox_delivered(o, o->batch[i].owner, 1);
+                outbox_delivered(o, o->slice[i].owner, 1);
         }
     }
     o->first = NULL;

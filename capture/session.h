@@ -67,6 +67,7 @@ struct session {
     struct ring *inbox;
     struct block_pool *pool;
     struct block *block; /* being filled; NULL: none */
+    struct buf row;      /* being encoded */
     struct sequencer *seq;
     struct stream_reader *reader;
     struct source_decoder *decoder;

@@ -192,6 +192,7 @@ session_close(struct session *s)
         s->ops->decoder_free(s->decoder);
     sequencer_free(s->seq);
     arena_free(&s->scratch);
+    buf_free(&s->row);
     if (s->source != NULL)
         s->ops->close(s->source);
     admin_free(s->admin);
