@@ -52,7 +52,7 @@ report(const char *what, uint64_t n, uint64_t bytes, uint64_t began_us, double c
 static struct mysql_conn *
 connect_to(const char *text, struct uri *uri)
 {
-    struct mysql_conn *c;
+    struct mysql_conn *c = NULL;
     struct mysql_options o = {
         .side = MYSQL_TARGET, .local_infile = true, .read_timeout_s = 600};
     check(uri_parse(text, uri, &e) && mysql_conn_open(uri, &o, &c, &e));
