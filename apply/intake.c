@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define WAIT_MS 20
+#define WAIT_MS 50
 
 MUST static bool
 opened(struct apply_run *r, struct apply_table *t, struct err *e)

@@ -26,6 +26,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #define ATTEMPTS_MAX 6
 #define PAUSE_MS     50
@@ -126,25 +127,34 @@ attempt(struct lane *l, struct apply_table **tables, size_t n, struct job *j, st
     return write_rows(l, j, e) && ops->commit(l->sink, next, changes, e);
 }
 
+/* LOAD DATA was used, and may be what was refused. */
+static bool
+may_do_without_load(const struct lane *l, const struct job *j)
+{
+    if (!j || j->no_load || !l->run->ops->can_load(l->run->sink))
+        return false;
+    for (size_t i = 0; i < j->len; i++)
+        if (j->slices[i].rows && j->slices[i].table->own.own)
+            return true;
+    return false;
+}
+
 /* What may be tried again, and whether at once. */
 static bool
 try_again(struct lane *l, struct job *j, unsigned tried, const struct err *e)
 {
     if (stop_asked(&l->run->stop) || tried >= ATTEMPTS_MAX || e->code == MR_TARGET_TAKEN)
         return false;
-    if (j)
+    bool without_load = e->class == ERR_TABLE && may_do_without_load(l, j);
+    if (e->class != ERR_UNKNOWN && e->class != ERR_RETRY && !without_load)
+        return false;
+    if (j) {
         j->retries++;
+        j->no_load |= without_load;
+    }
     log_warn("batch_again", F_STR("task", l->run->task->name), F_U64("lane", l->index),
              F_ERR(e));
-    if (e->class == ERR_UNKNOWN)
-        return true;
-    if (e->class == ERR_RETRY)
-        return !stop_wait(&l->run->stop, PAUSE_MS << tried);
-    if (e->class == ERR_TABLE && j && !j->no_load && l->run->ops->can_load(l->run->sink)) {
-        j->no_load = true;
-        return true;
-    }
-    return false;
+    return e->class != ERR_RETRY || !stop_wait(&l->run->stop, PAUSE_MS << tried);
 }
 
 bool
@@ -268,7 +278,8 @@ run_job(struct lane *l, struct job *j)
     if (e->class == ERR_TABLE)
         for (size_t i = 0; i < j->len; i++)
             j->slices[i].table->own.stopped = true;
-    err_wrap(e, "%s", j->slices[0].table->target);
+    if (!text_starts(e->text, j->slices[0].table->target))
+        err_wrap(e, "%s", j->slices[0].table->target);
 }
 
 static void
