@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pymysql
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from lib import topics
@@ -85,6 +85,15 @@ def target_tick(target, database, table="ladder_tick"):
 
 def open_kafka_rows(kafka, names):
     """Records appended to the topics behind their last stable offsets."""
+    for _ in range(5):
+        try:
+            return ask_open_kafka_rows(kafka, names)
+        except KafkaException:
+            time.sleep(0.1)  # a fresh client that knows no leader yet
+    return ask_open_kafka_rows(kafka, names)
+
+
+def ask_open_kafka_rows(kafka, names):
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
     known = kafka.topics()
     parts = [TopicPartition(t, p) for t in names if t in known for p in range(known[t])]

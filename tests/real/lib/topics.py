@@ -106,6 +106,7 @@ class Void:
 
     def __init__(self, bootstrap, progress_topic):
         self.from_seq = {}
+        self.inc = None  # the newest incarnation
         self.cuts = []
         claimed = {}
         for message in records(bootstrap, [progress_topic]):
@@ -119,6 +120,7 @@ class Void:
             elif kind in ("epoch", "progress") and int(rest[0]) >= claimed.get(partition, 0):
                 if kind == "epoch":
                     self.from_seq[value["epoch"]] = value["from_seq"]
+                    self.inc = value.get("inc")
                 else:
                     self.cuts.append(value)
 
@@ -213,16 +215,16 @@ def topics_of(kafka, prefix):
     return sorted(name for name in kafka.topics() if name.startswith(prefix + "."))
 
 
-def check_ladder(bootstrap, topic, rows, format="avro", void=None, others=(), all_topics=None):
+def check_ladder(bootstrap, topic, rows, format="avro", void=None, others=(), all_topics=None, inc=None):
     """rows: key -> v of the source now. Raises Findings. Gives back the Ladder for its counts.
 
     void: leave out what the progress topic makes void (delivery: fast, or after a torn transaction; tombstones, which
     carry no identity, are then not checked); without it every committed row counts. all_topics: further topics of the
-    task, for the density of seqs (others: event seqs)."""
-    ladder, identities = Ladder(tombstones=void is None), Identities()
+    task, for the density of seqs (others: event seqs). inc: only this incarnation (tombstones are not checked)."""
+    ladder, identities = Ladder(tombstones=void is None and inc is None), Identities()
     for event in scan(bootstrap, [topic], format):
         if event.op is not None:
-            if void is not None and void(event):
+            if (void is not None and void(event)) or inc not in (None, event.id[0]):
                 continue
             identities.feed(event)
         ladder.feed(event)
