@@ -25,11 +25,27 @@ fold_free(struct fold *f)
     *f = (struct fold){0};
 }
 
+/* A small batch after a large one must not pay for the large one's table. */
+static void
+slots_clear(struct fold *f)
+{
+    if (f->len > f->mask / 16) {
+        memset(f->slots, 0, ((size_t)f->mask + 1) * sizeof *f->slots);
+        return;
+    }
+    for (uint32_t i = 0; i < f->len; i++) {
+        uint32_t at = (uint32_t)f->entries[i].hash & f->mask;
+        while (f->slots[at] != i + 1)
+            at = (at + 1) & f->mask;
+        f->slots[at] = 0;
+    }
+}
+
 void
 fold_reset(struct fold *f)
 {
-    if (f->len && f->slots)
-        memset(f->slots, 0, ((size_t)f->mask + 1) * sizeof *f->slots);
+    if (f->len)
+        slots_clear(f);
     f->len = 0;
     f->deletes = 0;
     arena_reset(&f->arena);

@@ -57,7 +57,7 @@ random_changes_fold_to_the_same_state_as_applying_them_one_by_one(void **state)
         int last[KEYS];
         memset(last, -1, sizeof last);
         fold_reset(&f);
-        size_t n = prng_below(&r, 3000);
+        size_t n = prng_below(&r, round % 2 ? 30 : 3000);
         for (size_t i = 0; i < n; i++) {
             char key[16];
             size_t k = prng_below(&r, KEYS);
