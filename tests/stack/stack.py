@@ -232,6 +232,16 @@ class Kafka(Server):
         return super().tool(program, *arguments, timeout=timeout)
 
 
+class Apicurio(Server):
+    """A schema registry of other people, Confluent-compatible."""
+
+    script = "apicurio"
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/apis/ccompat/v7"
+
+
 class KafkaProxy:
     """kproxy.py as a process, in front of a broker:  proxy = KafkaProxy(kafka).start(); kafka.start(advertised=proxy.port)
 
