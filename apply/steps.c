@@ -117,7 +117,7 @@ intent_json(const struct bytes text)
 uint32_t
 steps_intent_version(const struct checkpoint *ck)
 {
-    if (!ck->intent || strcmp(ck->intent->kind, "evolve"))
+    if (!ck->intent || strcmp(ck->intent->kind, "evolve") != 0)
         return 0;
     struct json *j = intent_json(bytes_str(ck->intent->done));
     uint32_t version = (uint32_t)json_get_u64(j, "version", 0);
