@@ -403,8 +403,11 @@ world_converge(struct world *w)
         }
         if (round % 10 == 0) {
             act_check(w, 0);
-            act_resolve(w, x >> 9);
+            target_resolve(w, x >> 9);
             transaction_timeout(w);
+        }
+        if (round % 100 == 99) {
+            target_ddl_any(w, 0);
         }
         if (round > 300)
             newest_wins(w);
