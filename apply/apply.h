@@ -52,6 +52,8 @@ struct apply_run {
     int64_t start; /* offset from which the progress topic was read */
     bool started;  /* the progress topic was read to its end */
     uint64_t atomic_rows_max;
+    bool event_read; /* since tables were marked */
+    uint64_t all_dirty_us;
     uint64_t reported_us;
     uint64_t rows;
     struct arena scratch; /* of one progress record */

@@ -151,8 +151,13 @@ take(struct apply_run *r, struct apply_table **tables, size_t n, const struct ga
     j->rows = d->rows;
     j->bytes = d->bytes;
     take_event(r, d, j);
-    for (size_t i = 0; i < n; i++)
-        take_rows(tables[i], j->slices + i);
+    uint64_t now = clock_mono_us();
+    for (size_t i = 0; i < n; i++) {
+        struct job_slice *s = j->slices + i;
+        take_rows(tables[i], s);
+        s->store = s->rows || j->event.table == tables[i] || !d->rows ||
+                   now - tables[i]->stored_us >= IDLE_STORE_US;
+    }
     gate_take(r->gate, r->by_task ? GATE_ALL : tables[0]->gate, d);
     for (size_t i = 0; i < n; i++) {
         check_thin(tables[i]);

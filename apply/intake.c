@@ -41,7 +41,8 @@ table_done(struct apply_table *t, const struct job *j, const struct job_slice *s
         if (j->commit_us && now > j->commit_us)
             metric_observe_us(t->m_latency, now - j->commit_us);
     }
-    t->stored_us = clock_mono_us();
+    if (s->store)
+        t->stored_us = clock_mono_us();
     if (j->event.table != t)
         return;
     if (j->event.kind == EVENT_LOAD_BEGIN)

@@ -12,7 +12,7 @@
  * Errors: rolled back, and the whole batch again: at once after an unknown commit (begin tells
  * whether it happened: the stored state is the one we meant to store), after a pause for what
  * passes by itself, without LOAD DATA when that was refused. A batch that fails
- * ATTEMPTS_MAX times goes back with its error.
+ * ATTEMPTS_MAX times goes back with its error, and no later job of its tables runs.
  *
  * Failpoints: apply.lane.job (a job begins), apply.lane.rows (before the rows), and those of
  * steps.c and of the sink. Thread: the lane's own; the others call start, stop, free.
@@ -202,21 +202,17 @@ advance(struct apply_table *t, const struct job *j, const struct job_slice *s)
     }
 }
 
-/* Tables of the job in an array, their next checkpoints made. With consistency task only those
- * that have rows or the event change; one at least, so that the cut is stored. */
+/* Tables of the job in an array, their next checkpoints made. */
 static struct apply_table **
 prepare(struct job *j)
 {
     struct apply_table **tables = mem_array(j->len, sizeof(struct apply_table *));
-    bool any = false;
     for (size_t i = 0; i < j->len; i++) {
         struct job_slice *s = j->slices + i;
         tables[i] = s->table;
         s->table->own.change = false;
-        if (!s->rows && s->table != j->event.table && (any || i + 1 < j->len || j->rows))
-            continue;
-        advance(s->table, j, s);
-        any = true;
+        if (s->store)
+            advance(s->table, j, s);
     }
     return tables;
 }
@@ -250,36 +246,39 @@ run_batch(struct lane *l, struct job *j, struct err *e)
     return ok;
 }
 
-static bool
-any_stopped(const struct job *j)
+/* A job of one of its tables failed: what comes behind it builds on what is not there. */
+static const struct err *
+failed_before(const struct job *j)
 {
     for (size_t i = 0; i < j->len; i++)
-        if (j->slices[i].table->own.stopped)
-            return true;
-    return false;
+        if (j->slices[i].table->own.failed.code)
+            return &j->slices[i].table->own.failed;
+    return NULL;
+}
+
+MUST static bool
+do_job(struct lane *l, struct job *j, struct err *e)
+{
+    const struct err *before = failed_before(j);
+    if (before) {
+        *e = *before;
+        return false;
+    }
+    if (stop_asked(&l->run->stop))
+        return err_set(e, MR_TARGET_UNREACHABLE, "stopped");
+    return j->kind == JOB_OPEN ? steps_open(l, j->slices[0].table, e) : run_batch(l, j, e);
 }
 
 static void
 run_job(struct lane *l, struct job *j)
 {
     FAULT("apply.lane.job");
-    struct err *e = &j->err;
-    bool ok;
-    if (stop_asked(&l->run->stop))
-        ok = err_set(e, MR_TARGET_UNREACHABLE, "stopped");
-    else if (any_stopped(j))
-        ok = true; /* the job before it failed, which stops the table */
-    else if (j->kind == JOB_OPEN)
-        ok = steps_open(l, j->slices[0].table, e);
-    else
-        ok = run_batch(l, j, e);
-    if (ok)
+    if (do_job(l, j, &j->err))
         return;
-    if (e->class == ERR_TABLE)
-        for (size_t i = 0; i < j->len; i++)
-            j->slices[i].table->own.stopped = true;
-    if (!text_starts(e->text, j->slices[0].table->target))
-        err_wrap(e, "%s", j->slices[0].table->target);
+    if (!text_starts(j->err.text, j->slices[0].table->target))
+        err_wrap(&j->err, "%s", j->slices[0].table->target);
+    for (size_t i = 0; i < j->len; i++)
+        j->slices[i].table->own.failed = j->err;
 }
 
 static void

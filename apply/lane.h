@@ -22,6 +22,7 @@ struct job_slice {
     struct apply_table *table;
     struct job_part *parts; /* parts_len of the table */
     size_t rows;
+    bool store; /* its checkpoint changes: it has rows or the event, or it is time */
 };
 
 struct job_event {

@@ -23,6 +23,7 @@
 
 #define SCAN_STEP      2000
 #define COMPACTABLE_MS (12ull * 3600 * 1000) /* half of the topic's compaction lag */
+#define ALL_DIRTY_US   100000u
 #define POLLS_A_TURN   4
 
 /* ---- progress ---- */
@@ -39,6 +40,7 @@ feed(struct apply_run *r, const struct consumer_message *m, struct progress_reco
     enum progress_verdict verdict;
     if (!gate_progress(r->gate, rec, at, &verdict, e))
         return err_wrap(e, "progress offset %" PRId64, m->offset);
+    r->event_read |= rec->kind == PROGRESS_EVENT;
     if (rec->kind != PROGRESS_EVENT || rec->event != EVENT_VERSION ||
         rec->inc != r->task->inc ||
         (verdict != PROGRESS_IS_EVENT && verdict != PROGRESS_IS_REPEAT))
@@ -60,6 +62,17 @@ on_progress(void *ctx, const struct consumer_message *m, struct err *e)
     return ok;
 }
 
+static bool
+table_waits(const struct apply_table *t)
+{
+    for (size_t i = 0; i < t->parts_len; i++)
+        if (t->parts[i].rows.n)
+            return true;
+    return false;
+}
+
+/* The gate is asked again for tables with rows; for the others, which may miss rows or have an
+ * event, now and then. */
 bool
 read_progress(struct apply_run *r, bool *worked, struct err *e)
 {
@@ -69,8 +82,14 @@ read_progress(struct apply_run *r, bool *worked, struct err *e)
     if (!n)
         return true;
     *worked = true;
+    uint64_t now = clock_mono_us();
+    bool all = r->event_read || now - r->all_dirty_us >= ALL_DIRTY_US;
+    if (all)
+        r->all_dirty_us = now;
+    r->event_read = false;
     for (size_t i = 0; i < r->tables_len; i++)
-        r->tables[i]->dirty = true;
+        if (all || table_waits(r->tables[i]))
+            r->tables[i]->dirty = true;
     return true;
 }
 

@@ -59,9 +59,9 @@ struct lane_table {
     const struct plan *intent_plan; /* the version of a pending intent */
     char *written;                  /* table that rows go to: the target's, or a hidden one */
     bool hidden;
-    bool own;         /* it holds nothing but what this incarnation wrote */
-    bool more_unique; /* it has unique keys besides the row's */
-    bool stopped;
+    bool own;          /* it holds nothing but what this incarnation wrote */
+    bool more_unique;  /* it has unique keys besides the row's */
+    struct err failed; /* code: a job of it failed, none behind it may run */
 };
 
 struct apply_table {
