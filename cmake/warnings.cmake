@@ -10,8 +10,8 @@ if(CMAKE_C_COMPILER_ID STREQUAL GNU)
     list(APPEND MILLRACE_WARNINGS -Wlogical-op -Wduplicated-cond)
 endif()
 if(MILLRACE_SANITIZE)
-    # Instrumented code defeats the flow analysis of these two; the other presets have them.
-    list(APPEND MILLRACE_WARNINGS -Wno-null-dereference)
+    # Instrumented code defeats the analyses of these; the other presets have them.
+    list(APPEND MILLRACE_WARNINGS -Wno-null-dereference -Wno-conversion -Wno-sign-conversion)
     if(CMAKE_C_COMPILER_ID STREQUAL GNU)
         list(APPEND MILLRACE_WARNINGS -Wno-maybe-uninitialized)
     endif()

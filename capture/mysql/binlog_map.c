@@ -101,7 +101,8 @@ read_string_meta(struct map_column *c, struct reader *r)
         c->meta = b;
     } else {
         c->type = LOG_STRING;
-        c->meta = (a & 0x30) == 0x30 ? b : (uint16_t)(b | ((a & 0x30) ^ 0x30) << 4);
+        unsigned high = ((unsigned)a & 0x30u) ^ 0x30u;
+        c->meta = (uint16_t)(b | high << 4);
     }
 }
 

@@ -13,7 +13,7 @@
 
 #define END_OF_STATEMENT 1
 #define DUMMY_TABLE      0xffffff
-#define GROUP_CELLS      65536
+#define GROUP_CELLS      ((size_t)65536)
 
 struct rows_event {
     uint64_t table_id;
