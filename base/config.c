@@ -73,7 +73,7 @@ static const struct config_option options[] = {
     MS("commit.far.ms", 1, 60000, "200", LIVE, "the same while far behind or loading"),
     SIZE("commit.bytes.max", 64 * KIB, GIB, "16MiB", LIVE,
          "size at which a Kafka transaction is closed"),
-    SIZE("capture.block.bytes", 64 * KIB, 256 * MIB, "1MiB", 0,
+    SIZE("capture.block.bytes", 64 * KIB, 256 * MIB, "512KiB", 0,
          "size of a block of rows between two threads"),
     INT("capture.blocks", 4, 4096, "16", 0, "blocks of a source: with their size, its memory"),
     INT("load.connections", 0, 64, "2", LIVE,
@@ -81,7 +81,7 @@ static const struct config_option options[] = {
     SIZE("load.chunk.bytes", 64 * KIB, 256 * MIB, "1MiB", LIVE,
          "size a chunk of the load aims at"),
     BOOL("tombstones", "on", TASK, "a null value follows each delete, for compacting readers"),
-    INT("progress.refresh.records", 1000, 1000000000, "200000", 0,
+    INT("progress.refresh.records", 1000, 1000000000, "50000", 0,
         "records of the progress topic after which a capture claims again, so that starts stay "
         "short"),
     INT("server.id.base", 1, 4294900000, "5400", TASK,

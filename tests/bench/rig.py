@@ -73,10 +73,13 @@ class Rate:
                 return t0 + (t1 - t0) * (wanted - n0) / (n1 - n0)
         return self.points[-1][0]
 
-    def wait(self, seconds):
+    def arrive(self, seconds):
         self.thread.join(seconds)
         if self.error or self.thread.is_alive():
             raise self.error or TimeoutError(f"{self.points[-1][1]} of {self.rows} rows after {seconds} s")
+
+    def wait(self, seconds):
+        self.arrive(seconds)
         return 0.8 * self.rows / (self.at(0.9) - self.at(0.1))
 
 
@@ -98,7 +101,7 @@ class Rig:
         self.number = int(time.time()) % 1000000
 
     def up(self):
-        options = ["--innodb-buffer-pool-size=1G", "--innodb-redo-log-capacity=1G", "--max-binlog-size=1G"]
+        options = ["--innodb-buffer-pool-size=1G", "--innodb-redo-log-capacity=1G", "--max-binlog-size=1G", "--local-infile=ON"]
         for server, arguments in ((self.kafka, []), (self.source, options), (self.target, options)):
             if not server.running:
                 server.start(*arguments)

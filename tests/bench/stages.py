@@ -22,7 +22,7 @@ def warm_up(rig):
         task = d.create(rig.name("warm"), rig.source, None, None, "bench.t", partitions=rig.partitions)
         rig.sample = f"{task.prefix}.bench.t"
         rig.wait_topics([rig.sample])
-        Rate(lambda: rig.offsets([rig.sample]), rig.rows).wait(300)
+        Rate(lambda: rig.offsets([rig.sample]), rig.rows).arrive(300)
     begin = time.monotonic()
     while time.monotonic() - begin < 15:
         producer = rig.producer(rig.sample, rig.rows)
@@ -185,7 +185,7 @@ def apply(rig):
             task = d.create(name, rig.source, rig.target, None, f"bench.t:bench.{name}", partitions=rig.partitions)
             topic = f"{task.prefix}.bench.t"
             rig.wait_topics([topic])
-            Rate(lambda: rig.offsets([topic]), rig.rows).wait(300)
+            Rate(lambda: rig.offsets([topic]), rig.rows).arrive(300)
             worker = d.start("apply", name)
             rounds.append(apply_round(rig, worker, progress(rig, name), limit))
             d.wait_state(task, 120, phase="Incremental Sync")
@@ -232,7 +232,7 @@ def upsert(rig):
             probe_table(rig, name)
             odku_file(rig, path)
             limit = rig.result(rig.probe("probe_source", "run", rig.target.uri(), path))
-            Rate(lambda: rig.offsets([topic]) - before, rig.rows).wait(300)
+            Rate(lambda: rig.offsets([topic]) - before, rig.rows).arrive(300)
             worker = d.start("apply", f"{name}-{number}")
             rounds.append(apply_round(rig, worker, progress(rig, name, f"i >= {least}"), limit))
             time.sleep(2)
@@ -302,6 +302,9 @@ def latency(rig):
             t0, n0 = time.monotonic(), cuts_of(worker)
             time.sleep(seconds - 5)
             interval = (time.monotonic() - t0) / (cuts_of(worker) - n0)
+            metrics = worker.metrics()
+            cut = sum(v for k, v in metrics.items() if k.startswith("millrace_cut_seconds_sum")) / sum(
+                v for k, v in metrics.items() if k.startswith("millrace_cut_seconds_count"))
             ours = rig.result(probe)
             us = cpu.per_row(rate * seconds)
             d.drop(task)
@@ -311,7 +314,7 @@ def latency(rig):
                                          int(interval * 1e6), 256))
             found = {"value": (ours["p50_us"] - limit["p50_us"]) / 1e3, "ours": ours["p50_us"] / 1e3,
                      "limit": limit["p50_us"] / 1e3, "p99": ours["p99_us"] / 1e3, "loop p99": limit["p99_us"] / 1e3,
-                     "interval": interval * 1e3, **us, "load": os.getloadavg()[0]}
+                     "interval": interval * 1e3, "cut": cut * 1e3, **us, "load": os.getloadavg()[0]}
             assert ours["missing"] == 0, f"{ours['missing']} rows were not seen"
             say("  ms " + ", ".join(f"{k} {v:.3g}" for k, v in found.items()))
             rounds.append(found)
