@@ -51,6 +51,7 @@ struct sequencer {
     struct position done;
     struct position closing; /* of the record last given out */
     struct position confirmed;
+    uint64_t confirmed_seq;
     struct open_txn txn;
     struct part *parts;
     uint32_t part_count, part_cap;
@@ -95,7 +96,7 @@ sequencer_new(const struct sequencer_conf *c, const struct progress_truth *t,
     struct sequencer *s = mem_zalloc(sizeof *s);
     s->conf = *c;
     conf_defaults(&s->conf);
-    s->seq = t->found ? t->seq : 0;
+    s->seq = s->confirmed_seq = t->found ? t->seq : 0;
     s->prev = (struct cut_id){c->epoch, s->seq};
     s->unit = 1;
     s->anchor = -1;
@@ -416,7 +417,11 @@ bool
 sequencer_load_record(struct sequencer *s, struct progress_record *out)
 {
     *out = (struct progress_record){
-        .kind = PROGRESS_LOAD, .inc = s->conf.inc, .epoch = s->conf.epoch};
+        .kind = PROGRESS_LOAD,
+        .inc = s->conf.inc,
+        .epoch = s->conf.epoch,
+        .seq = s->confirmed_seq,
+    };
     return sequencer_ranges_due(&s->ranges, out);
 }
 
@@ -541,6 +546,7 @@ sequencer_confirm(struct sequencer *s)
         mem_die("sequencer: confirmed a unit that was not closed");
     uint64_t seq = u->seq;
     position_copy(&s->confirmed, &u->pos);
+    s->confirmed_seq = seq;
     sequencer_ranges_confirm(&s->ranges, &u->ranges);
     s->oldest = u->next;
     if (!s->oldest)

@@ -150,6 +150,13 @@ event_to_json(const struct progress_record *r, struct json *o)
 }
 
 static void
+load_to_json(const struct progress_record *r, struct json *o)
+{
+    json_set(o, "seq", json_u64(r->seq));
+    json_set(o, "ranges", ranges_to_json(r, false));
+}
+
+static void
 key_encode(const struct progress_record *r, struct buf *key)
 {
     switch (r->kind) {
@@ -192,7 +199,7 @@ progress_encode(const struct progress_record *r, struct buf *key, struct buf *va
     else if (r->kind == PROGRESS_CUT)
         cut_to_json(r, o);
     else if (r->kind == PROGRESS_LOAD)
-        json_set(o, "ranges", ranges_to_json(r, false));
+        load_to_json(r, o);
     else
         event_to_json(r, o);
     json_dump(o, value);
@@ -540,6 +547,7 @@ value_decode(struct decoding *d, const struct json *o, struct progress_record *o
         cut_decode(d, o, out);
         break;
     case PROGRESS_LOAD:
+        out->seq = json_get_u64(o, "seq", 0);
         ranges_decode(d, o, out);
         break;
     case PROGRESS_EVENT:

@@ -87,7 +87,7 @@ struct progress_record {
     uint64_t inc;
     uint64_t epoch;
     uint64_t claim; /* the claim's random; in epoch and cut too, 0 = not said */
-    uint64_t seq;   /* cut: its seq; epoch: from_seq; event: its seq */
+    uint64_t seq;   /* cut, event: its seq; epoch: from_seq; load: of the cut it repeats */
     /* claim */
     const char *name; /* of the worker */
     uint64_t instance;

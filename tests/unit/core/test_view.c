@@ -247,6 +247,33 @@ per_range_the_larger_of_truth_and_load_record_wins(void **state)
     progress_view_free(r.v);
 }
 
+static void
+a_load_record_above_the_truth_repeats_a_lost_cut_and_is_void(void **state)
+{
+    struct reading r = begin(false);
+    struct progress_range range = {.table = "t", .load = 1, .rows = 9};
+    struct progress_record load = {.kind = PROGRESS_LOAD,
+                                   .inc = INC,
+                                   .epoch = 1,
+                                   .seq = 7,
+                                   .table = "t",
+                                   .load = 1,
+                                   .ranges = &range,
+                                   .range_count = 1};
+    struct progress_truth t;
+    struct err e;
+    feed(&r, epoch_of(1, 0));
+    feed(&r, load);
+    assert_true(progress_view_truth(r.v, &t, &e));
+    assert_int_equal(t.range_count, 0);
+    progress_truth_free(&t);
+    feed(&r, cut_of(1, 0, 7));
+    assert_true(progress_view_truth(r.v, &t, &e));
+    assert_int_equal(t.range_count, 1);
+    progress_truth_free(&t);
+    progress_view_free(r.v);
+}
+
 static size_t
 live_count(const struct progress_view *v, uint32_t *version)
 {
@@ -324,6 +351,7 @@ main(void)
         cmocka_unit_test(the_truth_is_the_later_of_cut_and_epoch),
         cmocka_unit_test(another_incarnation_gives_its_seq_and_nothing_else),
         cmocka_unit_test(per_range_the_larger_of_truth_and_load_record_wins),
+        cmocka_unit_test(a_load_record_above_the_truth_repeats_a_lost_cut_and_is_void),
         cmocka_unit_test(only_a_confirmed_version_is_live),
         cmocka_unit_test(a_copied_version_moves_the_anchor_up),
     };
