@@ -127,8 +127,7 @@ class Rig:
         out = process.communicate(timeout=300)[0]
         if process.returncode != 0:
             raise RuntimeError(f"{process.args}: exit {process.returncode}")
-        line = [line for line in out.splitlines() if "=" in line][-1 if "rate=" not in out else 0]
-        return {k: float(v) for k, v in re.findall(r"(\w+)=(-?[\d.]+)", line)}
+        return {k: float(v) for k, v in re.findall(r"(\w+)=(-?[\d.]+)", out)}
 
     def producer(self, sample, rows, codec="lz4"):
         """A producer benchmark that has its messages and waits for a line."""
