@@ -464,7 +464,7 @@ read_rows(struct chunk_reader *r, const struct source_chunk_request *q,
     struct cell *rows = arena_alloc(q->arena, (size_t)r->limit * n * sizeof(*rows));
     uint32_t seen = 0;
     uint64_t bytes = 0;
-    bool ok = true;
+    bool ok = true, full = false;
     struct bytes row;
     for (;;) {
         struct err ignored;
@@ -474,7 +474,9 @@ read_rows(struct chunk_reader *r, const struct source_chunk_request *q,
             break;
         seen++;
         bytes += row.n;
-        if (!ok || seen > r->limit || (out->count && out->bytes + row.n > q->bytes_max))
+        /* Nothing behind a row that is left out, or the cursor would pass it. */
+        full = full || seen > r->limit || (out->count && out->bytes + row.n > q->bytes_max);
+        if (!ok || full)
             continue;
         out->bytes += row.n;
         ok = read_row(r, arena_copy(q->arena, row), &rows[out->count++ * n], e);
