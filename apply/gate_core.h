@@ -93,6 +93,8 @@ struct gate {
     uint64_t chain;
     struct gate_pending **events; /* ascending by seq */
     size_t event_count, event_cap;
+    uint64_t fresh_epoch;  /* of the event records read since the last cut */
+    uint32_t fresh_events; /* how many of them */
     uint64_t newest_commit_us;
 };
 

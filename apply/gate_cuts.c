@@ -234,6 +234,29 @@ cut_needs(struct gate *g, const struct progress_record *r, struct err *e)
     return true;
 }
 
+static uint64_t
+bases_least(const struct gate *g)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < g->table_count; i++) {
+        if (!g->tables[i].dropped && g->tables[i].start.seq < least)
+            least = g->tables[i].start.seq;
+    }
+    return g->table_count ? least : 0;
+}
+
+/* Every event of the unit was read before its cut; those of cuts that all tables are past may
+ * lie before our start. */
+static bool
+cut_events(const struct gate *g, const struct progress_record *r, struct err *e)
+{
+    uint32_t n = g->fresh_epoch == r->epoch ? g->fresh_events : 0;
+    if (n >= r->events || r->seq <= bases_least(g))
+        return true;
+    return err_set(e, MR_KAFKA_LOST, "cut (%" PRIu64 ", %" PRIu64 ") has %u events, found %u",
+                   r->epoch, r->seq, r->events, n);
+}
+
 static bool
 feed_cut(struct gate *g, const struct progress_record *r, bool linked, struct err *e)
 {
@@ -251,6 +274,9 @@ feed_cut(struct gate *g, const struct progress_record *r, bool linked, struct er
         g->newest_commit_us = r->commit_us;
     chains_resolve(g, r->seq);
     cut_append(g, &c);
+    if (!cut_events(g, r, e))
+        return false;
+    g->fresh_events = 0;
     return cut_needs(g, r, e);
 }
 
@@ -332,6 +358,15 @@ feed_epoch(struct gate *g, const struct progress_record *r, bool linked, struct 
 /* ---- events ---- */
 
 static void
+event_count(struct gate *g, const struct progress_record *r)
+{
+    if (g->fresh_epoch != r->epoch)
+        g->fresh_events = 0;
+    g->fresh_epoch = r->epoch;
+    g->fresh_events++;
+}
+
+static void
 feed_event(struct gate *g, const struct progress_record *r)
 {
     size_t at = g->event_count;
@@ -405,17 +440,6 @@ gate_cuts_free(struct gate *g)
 
 /* ---- records ---- */
 
-static uint64_t
-bases_least(const struct gate *g)
-{
-    uint64_t least = UINT64_MAX;
-    for (uint32_t i = 0; i < g->table_count; i++) {
-        if (!g->tables[i].dropped && g->tables[i].start.seq < least)
-            least = g->tables[i].start.seq;
-    }
-    return g->table_count ? least : 0;
-}
-
 bool
 gate_progress(struct gate *g, const struct progress_record *r, struct progress_at at,
               enum progress_verdict *out, struct err *e)
@@ -426,6 +450,8 @@ gate_progress(struct gate *g, const struct progress_record *r, struct progress_a
     if (!progress_view_feed(g->view, r, at, &fed, e))
         return false;
     *out = fed.verdict;
+    if (r->kind == PROGRESS_EVENT && !r->copy)
+        event_count(g, r);
     if (r->kind == PROGRESS_EVENT && fed.verdict == PROGRESS_IS_EVENT)
         feed_event(g, r);
     if (r->kind == PROGRESS_EPOCH &&

@@ -58,7 +58,7 @@ struct sequencer {
     /* open unit */
     uint64_t unit; /* 1, 2, ... */
     uint64_t rows, bytes, since_us, commit_us;
-    bool event;
+    uint32_t events;
     uint32_t *touched;
     uint32_t touched_count, touched_cap;
     uint32_t touched_last;
@@ -271,7 +271,7 @@ sequencer_event(struct sequencer *s, uint64_t *seq)
 {
     if (++s->txn.index <= s->txn.skip)
         return false;
-    s->event = true;
+    s->events++;
     *seq = ++s->seq;
     return true;
 }
@@ -279,7 +279,7 @@ sequencer_event(struct sequencer *s, uint64_t *seq)
 uint64_t
 sequencer_note(struct sequencer *s)
 {
-    s->event = true;
+    s->events++;
     return ++s->seq;
 }
 
@@ -449,7 +449,7 @@ sequencer_state(const struct sequencer *s, struct sequencer_state *out)
 bool
 sequencer_must_close(const struct sequencer *s)
 {
-    return s->event || s->bytes >= s->conf.bytes_max || s->rows >= s->conf.rows_max;
+    return s->events || s->bytes >= s->conf.bytes_max || s->rows >= s->conf.rows_max;
 }
 
 bool
@@ -525,6 +525,7 @@ sequencer_close(struct sequencer *s, uint64_t now_us, struct progress_record *ou
         .commit_us = s->commit_us,
         .boundary = is_boundary(s),
         .anchor = s->anchor,
+        .events = s->events,
     };
     unit_touched(s, out);
     out->ranges = sequencer_ranges_unrecorded(&s->ranges, &out->range_count);
@@ -534,7 +535,7 @@ sequencer_close(struct sequencer *s, uint64_t now_us, struct progress_record *ou
     s->touched_last = s->touched_count;
     s->touched_count = 0;
     s->rows = s->bytes = s->since_us = 0;
-    s->event = false;
+    s->events = 0;
     s->closed_us = now_us;
 }
 

@@ -128,6 +128,7 @@ cut_to_json(const struct progress_record *r, struct json *o)
     json_set(o, "boundary", json_bool_new(r->boundary));
     json_set(o, "anchor", json_i64(r->anchor));
     json_set(o, "touched", touched_to_json(r));
+    json_set(o, "events", json_u64(r->events));
 }
 
 static void
@@ -413,6 +414,7 @@ cut_decode(struct decoding *d, const struct json *o, struct progress_record *r)
     r->commit_us = json_get_u64(o, "commit_us", 0);
     r->boundary = json_get_bool(o, "boundary", false);
     r->anchor = json_get_i64(o, "anchor", -1);
+    r->events = (uint32_t)json_get_u64(o, "events", 0);
     touched_decode(d, o, r);
 }
 

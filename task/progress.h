@@ -111,6 +111,7 @@ struct progress_record {
     int64_t anchor;     /* lowest offset that a reader needs */
     const struct progress_touched *touched;
     uint32_t touched_count;
+    uint32_t events; /* event records of its unit */
     /* load, event */
     const char *table;
     uint64_t load;

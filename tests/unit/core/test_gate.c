@@ -340,6 +340,22 @@ an_event_is_executed_at_completeness_and_rows_stop_at_it(void **state)
 }
 
 static void
+a_cut_whose_event_was_not_read_is_loss(void **state)
+{
+    struct bench b = bench_new();
+    struct progress_record cut = cut_of(1, 0, 1);
+    cut.events = 1;
+    progress(&b, epoch_of(1, 0));
+    assert_int_equal(progress_code(&b, cut, true), MR_KAFKA_LOST);
+    gate_free(b.g);
+    b = bench_new();
+    progress(&b, epoch_of(1, 0));
+    progress(&b, event_of(1, 1, EVENT_TRUNCATE, 0));
+    progress(&b, cut);
+    gate_free(b.g);
+}
+
+static void
 an_event_whose_cut_compaction_took_still_stops_the_rows(void **state)
 {
     struct bench b = bench_new();
@@ -581,6 +597,7 @@ main(void)
         cmocka_unit_test(a_valid_row_above_the_cut_stands_for_the_end_offset),
         cmocka_unit_test(a_lost_cut_is_loud_where_compaction_cannot_explain_it),
         cmocka_unit_test(an_event_is_executed_at_completeness_and_rows_stop_at_it),
+        cmocka_unit_test(a_cut_whose_event_was_not_read_is_loss),
         cmocka_unit_test(an_event_whose_cut_compaction_took_still_stops_the_rows),
         cmocka_unit_test(a_void_event_is_never_executed),
         cmocka_unit_test(the_last_applied_record_must_still_be_there),
