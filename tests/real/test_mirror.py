@@ -3,12 +3,14 @@
 The pairs cover GTID on, GTID off and MariaDB as sources, MySQL 9.7 and MariaDB as targets, both formats, both
 deliveries and both consistencies. Every topic is read by an independent consumer as well."""
 
+import random
+
 import pytest
 
 from lib import topics
 from lib.deploy import Deployment
 from lib.shapes import Generated
-from lib.workload import Bank, BankChecker, Ladder, Writers, run_steps
+from lib.workload import Bank, BankChecker, Ladder, Writers, new_seed, run_steps
 from stack import wait_until
 
 PAIRS = [
@@ -87,3 +89,23 @@ def test_without_full_load_only_changes_arrive(binaries, kafka, tmp_path, mariad
                 return None
         d.wait(lambda: rows() == ((2,),), "the changes alone")
         assert d.show(task)["state"] == "running"
+
+
+@pytest.mark.parametrize("source", ["mysql97", "mysql80", "mariadb"])
+def test_a_load_in_small_chunks_takes_every_row_large_or_small(request, binaries, kafka, tmp_path, source, mysql97, mariadb):
+    """Rows of 10 to 3000 bytes side by side: a chunk ends by bytes anywhere between them."""
+    source, target = request.getfixturevalue(source), mariadb if source != "mariadb" else mysql97
+    name = f"sizes_{source.script}"
+    for server in (source, target):
+        server.execute(f"DROP DATABASE IF EXISTS {name}")
+    r = random.Random(new_seed("sizes"))
+    source.execute(f"CREATE DATABASE {name}", f"CREATE TABLE {name}.t (a INT, b VARCHAR(20), x TEXT, PRIMARY KEY (a, b))",
+                   *(f"INSERT INTO {name}.t VALUES " + ",".join(
+                       f"({i // 7}, '{'k' * (i % 7)}', REPEAT('x', {r.choice((10, 50, 1000, 3000))}))" for i in range(n, n + 500))
+                     for n in range(0, 3000, 500)))
+    with Deployment(binaries, kafka, tmp_path, {"load.chunk.bytes": "64KiB", "load.connections": 3}) as d:
+        d.start_both()
+        task = d.create(name, source, target, databases=name)
+        d.caught_up(task, source, target, [name])
+        events = list(topics.scan(kafka.bootstrap, [f"{name}.{name}.t"]))
+        assert len(events) == 3000 and len({e.id for e in events}) == 3000

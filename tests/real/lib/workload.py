@@ -64,6 +64,12 @@ def run_step(workload, connection):
             cursor.execute("ROLLBACK")
             workload.undone()
             return
+        except pymysql.err.OperationalError as error:
+            if error.args[0] not in (1205, 1213):  # a lock was waited for too long, or a deadlock
+                raise
+            cursor.execute("ROLLBACK")
+            workload.undone()
+            return
         cursor.execute("COMMIT")
     workload.committed()
     workload.steps += 1
