@@ -80,7 +80,9 @@ class Worker:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
         try:
-            return self.process.wait(30)
+            code = self.process.wait(30)
+            self.process = None
+            return code
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(30)
