@@ -250,7 +250,8 @@ static bool
 resume_range(struct session *s, const struct progress_range *r, struct err *e)
 {
     struct captured *t = tables_by_topic(s, r->table);
-    if (t == NULL || t->table == NULL || t->stopped || t->loaded) {
+    /* A table that was just found anew has begun its load already: one load a table. */
+    if (t == NULL || t->table == NULL || t->stopped || t->loaded || find_load(s, t) != NULL) {
         sequencer_forget(s->seq, r->table, r->load);
         return true;
     }
