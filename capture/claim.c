@@ -195,6 +195,7 @@ claim_make(struct session *s, void (*done)(void *ctx, struct publisher_cut *cut)
             return err_wrap(e, "claim of source %u", s->number);
     if (!valid)
         return err_set(e, MR_CLAIM_LOST, "%d claims in a row were overtaken", CLAIM_TRIES);
+    s->claimed_at = log_reader_position(s->log);
     log_info("claimed", F_STR("unit", unit_name(s->unit)), F_U64("epoch", s->epoch),
              F_U64("from_seq", s->truth.seq), F_I64("anchor", progress_view_anchor(s->view)));
     return true;
@@ -237,9 +238,10 @@ claim_watch(struct session *s, struct err *e)
 bool
 claim_is_old(const struct session *s)
 {
-    int64_t anchor = progress_view_anchor(s->view);
-    return anchor >= 0 && log_reader_position(s->log) - anchor >
-                              config_int(s->config, "progress.refresh.records");
+    /* Counted from our own claim, however old the anchor it began with: its first unit writes
+     * the live records again, and only a session that goes on gets there. */
+    return log_reader_position(s->log) - s->claimed_at >
+           config_int(s->config, "progress.refresh.records");
 }
 
 void

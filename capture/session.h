@@ -62,7 +62,8 @@ struct session {
     struct progress_truth truth;
     uint64_t epoch;
     uint64_t claim_random;
-    bool refresh; /* the live records go into the next unit: the first of an epoch */
+    int64_t claimed_at; /* where the log was read up to */
+    bool refresh;       /* the live records go into the next unit: the first of an epoch */
 
     struct ring *inbox;
     struct block_pool *pool;
