@@ -2,6 +2,7 @@
  * thread. */
 #include "capture/tables.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -342,6 +343,7 @@ core_publish(struct session *s, const struct core_row *row, struct err *e)
         return true;
     if (mutant == MUTANT_DOUBLE && !put_record(s, &o, e))
         return false;
+    assert(row->op != OP_UPDATE || (row->before != NULL && row->after != NULL));
     if (row->op != OP_UPDATE || same_key(row->t->table, row->before, row->after))
         return put_record(s, &o, e);
     /* A key change is delete + tombstone + create: the two keys may live in different

@@ -37,14 +37,21 @@ range_free(struct progress_range *r)
     *r = (struct progress_range){0};
 }
 
+static struct sequencer_range_state
+state_of(const struct progress_range *r, uint64_t change)
+{
+    struct sequencer_range_state s = {.change = change};
+    range_own(&s.r, r);
+    return s;
+}
+
+/* r may be the range of s. */
 static void
 state_set(struct sequencer_range_state *s, const struct progress_range *r, uint64_t change)
 {
-    struct progress_range copy;
-    range_own(&copy, r);
+    struct sequencer_range_state next = state_of(r, change);
     range_free(&s->r);
-    s->r = copy;
-    s->change = change;
+    *s = next;
 }
 
 static void
@@ -207,9 +214,9 @@ sequencer_ranges_close(struct sequencer_ranges *l, struct sequencer_snapshot *ou
     for (uint32_t i = 0; i < l->count; i++) {
         struct sequencer_range_entry *x = &l->list[i];
         if (x->now.change != x->closed)
-            state_set(&out->states[out->count++], &x->now.r, x->now.change);
+            out->states[out->count++] = state_of(&x->now.r, x->now.change);
         if (x->written != x->recorded)
-            state_set(&out->wrote[out->wrote_count++], &x->now.r, x->written);
+            out->wrote[out->wrote_count++] = state_of(&x->now.r, x->written);
         x->closed = x->now.change;
     }
 }

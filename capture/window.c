@@ -50,6 +50,14 @@ window_table_new(const struct window_conf *c)
 }
 
 static void
+window_free(struct window *w)
+{
+    position_free(&w->p0);
+    position_free(&w->high);
+    free(w);
+}
+
+static void
 touched_clear(struct window_table *t)
 {
     if (t->touched.cap > TOUCHED_KEEP)
@@ -64,8 +72,10 @@ window_table_free(struct window_table *t)
 {
     if (!t)
         return;
-    while (t->oldest)
-        window_close(t->oldest);
+    for (struct window *w = t->oldest, *next; w; w = next) {
+        next = w->next;
+        window_free(w);
+    }
     map_free(&t->touched);
     arena_free(&t->keys);
     free(t);
@@ -219,7 +229,5 @@ window_close(struct window *w)
         touched_clear(t);
     if (w->state == WINDOW_READ && t->shrink > 1)
         t->shrink /= 2;
-    position_free(&w->p0);
-    position_free(&w->high);
-    free(w);
+    window_free(w);
 }

@@ -1,6 +1,7 @@
 /* The decode plan: see row_plan.h. */
 #include "capture/mysql/row_plan.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/compress.h"
@@ -198,6 +199,7 @@ pad(const struct row_column *c, struct bytes v, char **scratch)
     if (v.n >= c->padded)
         return bytes_of(v.p, c->padded);
     uint8_t *p = (uint8_t *)*scratch;
+    assert(p != NULL); /* the plan's scratch has room for every padded column */
     memset(p, 0, c->padded);
     memcpy(p, v.p, v.n);
     *scratch += c->padded;
