@@ -22,7 +22,11 @@ if(rdkafka_choice STREQUAL system)
     message(STATUS "librdkafka ${RDKAFKA_SYSTEM_VERSION} of the system")
 else()
     # Quick when it is there already; prints its prefix.
-    execute_process(COMMAND ${CMAKE_SOURCE_DIR}/tools/get_librdkafka
+    set(rdkafka_variant)
+    if(MILLRACE_SANITIZE STREQUAL thread)
+        set(rdkafka_variant thread)
+    endif()
+    execute_process(COMMAND ${CMAKE_SOURCE_DIR}/tools/get_librdkafka ${rdkafka_variant}
         OUTPUT_VARIABLE rdkafka_prefix OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE rdkafka_failed)
     if(rdkafka_failed)
         message(FATAL_ERROR "tools/get_librdkafka failed; -DMILLRACE_RDKAFKA=system builds with the system's")
