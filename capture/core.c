@@ -132,7 +132,12 @@ core_close_if_due(struct session *s, bool ring_empty, struct err *e)
         .ring_empty = ring_empty,
         .far_behind = loads_running(s) || !ring_empty,
     };
-    if (!sequencer_must_close(s->seq) && !sequencer_should_close(s->seq, &m))
+    struct sequencer_state st;
+    sequencer_state(s->seq, &st);
+    bool due = sequencer_should_close(s->seq, &m);
+    /* While a commit is under way a unit only grows: one closed now would wait behind it, and
+     * the units of a slow Kafka would queue up. */
+    if (!sequencer_must_close(s->seq) && (!due || st.unconfirmed > 0))
         return true;
     return core_close(s, e);
 }
