@@ -17,6 +17,7 @@ shows in every figure: repeat when `spread` (largest / smallest ratio of the rou
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -106,6 +107,7 @@ def main():
         stages.warm_up(rig)
         for stage in arguments.stage or stages.STAGES:
             begin = time.monotonic()
+            rig.clean()
             for name, rounds in stages.STAGES[stage](rig).items():
                 results[name] = rounds
             print(f"{stage}: {time.monotonic() - begin:.0f} s", flush=True)
@@ -115,6 +117,7 @@ def main():
             print(f"kept in {save(results, arguments)}")
         if not arguments.keep:
             rig.down()
+            shutil.rmtree(rig.work)
     return 0 if all(met(s, middle(r, "value")) for s, r in results.items()) else 1
 
 

@@ -110,6 +110,12 @@ class Rig:
         for server in (self.kafka, self.source, self.target):
             server.stop()
 
+    def clean(self):
+        """Topics of the stage before, but the sample: their pages would push out what is measured."""
+        for topic in self.kafka.topics():
+            if not topic.startswith("millrace.") and topic != self.sample:
+                self.kafka.delete_topic(topic)
+
     def name(self, stem):
         self.number += 1
         return f"{stem}{self.number}"
