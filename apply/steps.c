@@ -16,8 +16,9 @@
  * into an existing table for the first time writes to it directly.
  *
  * `loads` of the checkpoint: {own: the table holds nothing but what this incarnation wrote,
- * table: the hidden table, absent when rows go to the target itself, loaded, from: per
- * partition, below this offset lies nothing of this incarnation}.
+ * table: the hidden table, absent when rows go to the target itself, loaded, others: per
+ * partition [offset, epoch, seq] of the last record that other incarnations applied: if it is
+ * still there, nothing of ours lies below it}.
  *
  * Failpoints: apply.intent.before (checkpoint with intent), apply.intent.after_commit,
  * apply.ddl.after, apply.intent.cleared. Thread: the table's lane.
@@ -72,12 +73,12 @@ hidden_name(const struct apply_table *t)
 static void
 set_loads(struct checkpoint *ck, bool own, const char *hidden, bool loaded)
 {
-    struct json *from = ck->loads ? json_get(ck->loads, "from") : NULL;
-    from = json_is_null(from) ? NULL : json_ref(from);
+    struct json *others = ck->loads ? json_get(ck->loads, "others") : NULL;
+    others = json_is_null(others) ? NULL : json_ref(others);
     json_free(ck->loads);
     ck->loads = json_object_new();
-    if (from)
-        json_set(ck->loads, "from", from);
+    if (others)
+        json_set(ck->loads, "others", others);
     json_set(ck->loads, "own", json_bool_new(own));
     if (hidden)
         json_set(ck->loads, "table", json_str(hidden));
@@ -395,6 +396,21 @@ open_hidden(struct lane *l, struct apply_table *t, const struct sink_look *now, 
     return ok;
 }
 
+static struct json *
+others_json(const struct apply_table *t)
+{
+    struct json *list = json_array_new();
+    for (size_t i = 0; i < t->parts_len; i++) {
+        const struct gate_last *last = &t->parts[i].others;
+        struct json *o = json_array_new();
+        json_push(o, json_i64(last->offset));
+        json_push(o, json_u64(last->epoch));
+        json_push(o, json_u64(last->seq));
+        json_push(list, o);
+    }
+    return list;
+}
+
 /* own.next := the beginning of our incarnation over what another one applied. */
 static void
 begin_incarnation(struct apply_table *t)
@@ -407,12 +423,9 @@ begin_incarnation(struct apply_table *t)
         return;
     ck->inc = r->task->inc;
     ck->commit_us = 0;
-    struct json *from = json_array_new();
-    for (size_t i = 0; i < t->parts_len; i++)
-        json_push(from, json_i64(t->parts[i].begin));
     json_free(ck->loads);
     ck->loads = json_object_new();
-    json_set(ck->loads, "from", from);
+    json_set(ck->loads, "others", others_json(t));
     checkpoint_topic_drop(ck, t->topic);
     struct checkpoint_source *s = checkpoint_source(ck, r->source_n);
     s->cut = (struct cut_id){0, 0};

@@ -8,10 +8,15 @@
  */
 #include "apply/apply.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+
+#define POLL_MS        100
+#define OTHERS_WAIT_MS 10000
 
 struct apply_table *
 tables_find(const struct apply_run *r, const char *topic)
@@ -107,18 +112,21 @@ static void
 part_stored(struct apply_part *p, struct checkpoint *ck)
 {
     const struct apply_table *t = p->table;
-    p->stored = (struct gate_last){.offset = -1};
-    p->begin = 0;
+    p->stored = p->others = (struct gate_last){.offset = -1};
     if (!ck)
         return;
     const struct checkpoint_part *s = checkpoint_part(ck, t->topic, p->id);
+    const struct gate_last last = {s->offset, s->epoch, s->seq};
     if (ck->inc != t->run->task->inc)
-        p->begin = s->offset + 1;
+        p->others = last;
     else
-        p->stored = (struct gate_last){s->offset, s->epoch, s->seq};
-    const struct json *from = ck->loads ? json_get(ck->loads, "from") : NULL;
-    if (p->begin == 0 && json_is_array(from))
-        p->begin = json_i64_value(json_at(from, (size_t)p->id), 0);
+        p->stored = last;
+    const struct json *of = ck->loads ? json_get(ck->loads, "others") : NULL;
+    const struct json *o = json_is_array(of) ? json_at(of, (size_t)p->id) : NULL;
+    if (p->others.offset < 0 && json_is_array(o))
+        p->others = (struct gate_last){json_i64_value(json_at(o, 0), -1),
+                                       json_u64_value(json_at(o, 1), 0),
+                                       json_u64_value(json_at(o, 2), 0)};
 }
 
 /* The gate's part of the table: base and partitions as stored. */
@@ -265,6 +273,69 @@ part_close(struct apply_part *p)
     fifo_clear(&p->rows);
 }
 
+/* The last record that another incarnation applied is where it was: ours lie behind it. Else
+ * this is another topic, or a schema that no version of ours has: *same false. */
+MUST static bool
+others_judge(struct apply_part *p, const struct consumer_message *m, bool *same, struct err *e)
+{
+    struct apply_table *t = p->table;
+    struct plan *plan = t->plans;
+    uint32_t id;
+    *same = false;
+    if (m->offset != p->others.offset || !m->value.p)
+        return true;
+    if (t->run->task->format == CODEC_AVRO) {
+        if (!codec_schema_id(CODEC_AVRO, m->value, &id))
+            return true;
+        if (!tables_plan_of_id(t, id, &plan, e))
+            return false;
+    }
+    struct change c;
+    struct err unreadable;
+    if (plan && row_decode_head(plan->decoder, m->value, &c, &unreadable))
+        *same = c.id.epoch == p->others.epoch && c.id.seq == p->others.seq;
+    return true;
+}
+
+MUST static bool
+others_read(struct apply_part *p, bool *same, struct err *e)
+{
+    struct apply_run *r = p->table->run;
+    struct consumer_partition *from;
+    struct consumer_batch b;
+    uint64_t until = clock_mono_ms() + OTHERS_WAIT_MS;
+    if (!consumer_open(r->data, p->table->topic, p->id, p->others.offset, &from, e))
+        return false;
+    consumer_batch_init(&b, 1);
+    bool ok = true;
+    while ((ok = consumer_poll(from, &b, POLL_MS, e)) && b.n == 0 && !b.eof) {
+        if (stop_asked(&r->stop) || clock_mono_ms() > until) {
+            ok = err_set(e, MR_KAFKA_ERROR, "%s:%d offset %" PRId64 " was not read",
+                         p->table->topic, p->id, p->others.offset);
+            break;
+        }
+    }
+    *same = false;
+    ok = ok && (b.n == 0 || others_judge(p, b.msgs, same, e));
+    consumer_batch_free(&b);
+    consumer_close(from);
+    return ok;
+}
+
+/* Where the rows of a partition begin that nothing of ours was applied from. */
+MUST static bool
+part_begin(struct apply_part *p, int64_t low, int64_t high, int64_t *from, struct err *e)
+{
+    bool same = false;
+    if (p->stored.offset >= 0 || p->others.offset < low || p->others.offset >= high)
+        return true;
+    if (!others_read(p, &same, e))
+        return false;
+    if (same)
+        *from = p->others.offset + 1;
+    return true;
+}
+
 bool
 tables_open_parts(struct apply_run *r, struct apply_table *t, struct err *e)
 {
@@ -281,9 +352,8 @@ tables_open_parts(struct apply_run *r, struct apply_table *t, struct err *e)
         struct apply_part *p = t->parts + i;
         int64_t from;
         ok = gate_part_start(r->gate, p->gate, list[i].offset, list[n + i].offset, &from, e);
-        if (ok && p->stored.offset < 0 && p->begin > from && p->begin <= list[n + i].offset)
-            from = p->begin;
-        ok = ok && consumer_open(r->data, t->topic, p->id, from, &p->from, e);
+        ok = ok && part_begin(p, list[i].offset, list[n + i].offset, &from, e) &&
+             consumer_open(r->data, t->topic, p->id, from, &p->from, e);
         p->more = true;
         p->next = from;
         lag += list[n + i].offset - from;

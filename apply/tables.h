@@ -31,7 +31,7 @@ struct apply_part {
     int32_t id;
     uint32_t gate;
     struct gate_last stored;         /* as the checkpoint said at the start */
-    int64_t begin;                   /* without one: nothing of ours lies below this offset */
+    struct gate_last others;         /* the last that other incarnations applied; offset -1: none */
     struct consumer_partition *from; /* NULL: not open */
     struct consumer_batch batch;
     size_t at;             /* next message of batch */
