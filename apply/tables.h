@@ -31,7 +31,7 @@ struct apply_part {
     int32_t id;
     uint32_t gate;
     struct gate_last stored;         /* as the checkpoint said at the start */
-    struct gate_last others;         /* the last that other incarnations applied; offset -1: none */
+    struct gate_last others;         /* last one of other incarnations; offset -1: none */
     struct consumer_partition *from; /* NULL: not open */
     struct consumer_batch batch;
     size_t at;             /* next message of batch */
