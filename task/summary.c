@@ -315,6 +315,17 @@ missing_worker(struct gather *g)
     add_error(g, "", &e);
 }
 
+/* Trouble with Kafka that another half has told already. */
+static bool
+told_before(const struct gather *g, size_t half)
+{
+    enum err_code code = g->halves[half].s.err.code;
+    for (size_t i = 0; i < half; i++)
+        if (g->halves[i].known && g->halves[i].s.err.code == code && code / 1000 == 2)
+            return true;
+    return false;
+}
+
 static void
 gather_errors(struct gather *g)
 {
@@ -323,7 +334,7 @@ gather_errors(struct gather *g)
         const struct half *h = &g->halves[i];
         bool says = h->s.state == STATUS_FAILED ? h->s.generation == g->task->generation
                                                 : g->out->running;
-        if (h->known && says)
+        if (h->known && says && !told_before(g, i))
             add_error(g, "", &h->s.err);
     }
     for (size_t i = 0; i < g->out->tables_len; i++) {

@@ -3,8 +3,8 @@
 Before a SIGKILL the process is stopped by SIGSTOP, so that what is looked at is what the kill meets:
   capture  rows appended to the topics and not committed (end offset minus last stable offset), and transactions the
            source has and the topics have not (by the ladder's tick)
-  apply    rows that its open transaction at the target has changed, and transactions that the topics have and the
-           target has not
+  apply    rows that its open transaction at the target has changed, and transactions that capture had produced when
+           the process stopped (by the records' timestamps) and the target has not
 A kill is in flight if one of the two numbers is above zero.
 """
 
@@ -13,6 +13,7 @@ import random
 import statistics
 import threading
 import time
+from collections import deque
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -45,8 +46,13 @@ class TopicTick:
     def __init__(self, kafka, topic, format):
         self.kafka, self.topic, self.format = kafka, topic, format
         self.n = 0
+        self.times = deque(maxlen=5000)  # (when produced, tick)
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def produced_at(self, moment):
+        """The newest tick among the records produced up to then (seconds of the wall clock)."""
+        return max((n for at, n in list(self.times) if at <= moment), default=0)
 
     def run(self):
         decode = None
@@ -63,7 +69,9 @@ class TopicTick:
                     except KeyError:
                         decode = None
                         continue
-                    self.n = max(self.n, after["n"] if after else 0)
+                    if after:
+                        self.n = max(self.n, after["n"])
+                        self.times.append((message.timestamp()[1] / 1000, after["n"]))
         consumer.close()
 
     def __enter__(self):
@@ -114,12 +122,14 @@ def open_target_rows(target):
 
 def observe(worker, d, task, ladder, source_n, tick, target, names):
     """The process is stopped: what does it hold?"""
+    stopped = time.time()
     if worker.half == "capture":
         rows = open_kafka_rows(d.kafka, names)
         stage = "transaction open" if rows else ("reading" if source_n() > tick.n else "idle")
         return stage, rows, source_n() - tick.n
     rows, statement = open_target_rows(target)
-    behind = tick.n - target_tick(target, ladder.database)
+    time.sleep(0.05)  # the reader of the topic is behind what was produced
+    behind = tick.produced_at(stopped) - target_tick(target, ladder.database)
     if rows:
         word = (statement or "").split(" ")[0].lower()
         return f"transaction open {word}".strip(), rows, behind
@@ -175,9 +185,7 @@ class KillLoop:
         self.names = topics.topics_of(d.kafka, task.prefix)
 
     def behind(self, half):
-        if half == "capture":
-            return self.ladder.tick > self.tick.n
-        return self.tick.n > target_tick(self.target, self.ladder.database)
+        return self.ladder.tick > (self.tick.n if half == "capture" else target_tick(self.target, self.ladder.database))
 
     def active(self, half):
         """The worker that holds the unit: of twins, the one that claimed last."""
@@ -194,7 +202,7 @@ class KillLoop:
 
     def once(self, half, twin):
         worker = self.active(half)
-        for _ in range(3):  # a process that has just nothing to do is let go on
+        for _ in range(10):  # a process that has just nothing to do is let go on
             self.d.wait(lambda: self.behind(half), f"work for {half}", 30)
             time.sleep(self.random.random() * 0.3)  # anywhere in its work
             worker.freeze()
