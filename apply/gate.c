@@ -349,10 +349,30 @@ part_judge(const struct gate *g, struct gate_part *p, struct err *e)
 static struct gate_part *
 part_next(const struct gate *g, uint32_t table, uint32_t *at)
 {
-    while (*at < g->part_count) {
+    while (table == GATE_ALL && *at < g->part_count) {
         struct gate_part *p = &g->parts[(*at)++];
-        if (!g->tables[p->table].dropped && (table == GATE_ALL || p->table == table))
+        if (!g->tables[p->table].dropped)
             return p;
+    }
+    const struct gate_table *t = table == GATE_ALL ? NULL : &g->tables[table];
+    while (t && !t->dropped && *at < t->part_count) {
+        uint32_t id = t->parts[(*at)++];
+        if (id != UINT32_MAX)
+            return &g->parts[id];
+    }
+    return NULL;
+}
+
+/* The same over tables. */
+static struct gate_table *
+table_next(const struct gate *g, uint32_t table, uint32_t *at)
+{
+    if (table != GATE_ALL)
+        return (*at)++ == 0 && !g->tables[table].dropped ? &g->tables[table] : NULL;
+    while (*at < g->table_count) {
+        struct gate_table *t = &g->tables[(*at)++];
+        if (!t->dropped)
+            return t;
     }
     return NULL;
 }
@@ -637,10 +657,8 @@ gate_take(struct gate *g, uint32_t table, const struct gate_decision *d)
     if (!d->ready)
         return;
     size_t i = gate_cut_from(g, d->cut.seq);
-    for (uint32_t t = 0; t < g->table_count; t++) {
-        struct gate_table *x = &g->tables[t];
-        if (x->dropped || (table != GATE_ALL && table != t))
-            continue;
+    at = 0;
+    for (struct gate_table *x; (x = table_next(g, table, &at)) != NULL;) {
         x->base = d->cut;
         g->unchained -= x->chain == 0;
         x->chain = i < gate_cut_count(g) ? gate_cut_at(g, i)->chain : g->chain;
@@ -655,10 +673,8 @@ gate_done(struct gate *g, uint32_t table, struct cut_id cut)
         while (p->need_head < p->need_at && p->needs[p->need_head].cut.seq <= cut.seq)
             p->need_head++;
     }
-    for (uint32_t t = 0; t < g->table_count; t++) {
-        struct gate_table *x = &g->tables[t];
-        if (x->dropped || (table != GATE_ALL && table != t))
-            continue;
+    at = 0;
+    for (struct gate_table *x; (x = table_next(g, table, &at)) != NULL;) {
         size_t i = gate_cut_from(g, cut.seq);
         x->floor = cut;
         x->floor_chain = 0; /* an event's cut that compaction took is on no chain */
@@ -694,10 +710,7 @@ bool
 gate_rebase(struct gate *g, uint32_t table, struct cut_id cut)
 {
     uint32_t at = 0;
-    for (uint32_t t = 0; t < g->table_count; t++) {
-        struct gate_table *x = &g->tables[t];
-        if (x->dropped || (table != GATE_ALL && table != t))
-            continue;
+    for (struct gate_table *x; (x = table_next(g, table, &at)) != NULL;) {
         if (cut.seq < x->floor.seq)
             return false;
         if (cut.seq != x->floor.seq)
@@ -706,6 +719,7 @@ gate_rebase(struct gate *g, uint32_t table, struct cut_id cut)
         gate_table_chain(g, x);
         x->floor_chain = x->chain;
     }
+    at = 0;
     for (struct gate_part *p; (p = part_next(g, table, &at)) != NULL;) {
         if (part_straddles(p, cut.seq))
             return false;
