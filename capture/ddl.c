@@ -38,9 +38,11 @@ table_dropped(struct session *s, struct captured *t, struct err *e)
         return true;
     log_warn("source_table_dropped", F_STR("unit", unit_name(s->unit)),
              F_STR("table", t->topic));
+    /* Half a load is none: should the table be made again, it is loaded. */
+    t->loaded = t->loaded || t->windows == NULL;
     loads_drop(s, t);
+    t->load = 0;
     t->dropped = true;
-    t->loaded = true;
     return tables_note(s, t, e);
 }
 
@@ -84,17 +86,20 @@ table_created(struct session *s, struct captured *t, struct bytes sql, struct er
     bool ok = core_event(s, &r, e);
     arena_free(&a);
     t->dropped = false;
-    return ok && tables_note(s, t, e);
+    return ok && (t->loaded ? tables_note(s, t, e) : loads_begin(s, t, e));
 }
 
 /* Other rows may stand under the name now. */
 static bool
 table_replaced(struct session *s, struct captured *t, struct err *e)
 {
+    bool back = t->dropped;
     t->dropped = false;
     if (t->table == NULL)
         return describe(s, t, e);
-    return !s->task->full || loads_begin(s, t, e);
+    if (s->task->full)
+        return loads_begin(s, t, e);
+    return !back || tables_note(s, t, e);
 }
 
 static bool

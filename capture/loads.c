@@ -138,7 +138,6 @@ add_load(struct session *s, struct captured *t, uint64_t id)
     struct window_conf wc = {.touched_max = 200000, .touched_bytes_max = (size_t)16 << 20};
     l->windows = window_table_new(&wc);
     t->windows = l->windows;
-    t->loaded = false;
     return l;
 }
 
@@ -159,7 +158,11 @@ bool
 loads_begin(struct session *s, struct captured *t, struct err *e)
 {
     loads_drop(s, t);
-    struct load *l = add_load(s, t, random_u64() >> 1);
+    t->loaded = false;
+    t->load = (random_u64() >> 1) | 1;
+    if (!tables_note(s, t, e))
+        return false;
+    struct load *l = add_load(s, t, t->load);
     sequencer_range(s->seq, &l->range.state);
     log_info("load_begin", F_STR("unit", unit_name(s->unit)), F_STR("topic", t->topic));
     if (!load_event(s, l, EVENT_LOAD_BEGIN, e))
@@ -239,6 +242,7 @@ end_load(struct session *s, struct load *l, struct err *e)
     if (!load_event(s, l, EVENT_LOAD_END, e))
         return false;
     t->loaded = true;
+    t->load = 0;
     loads_drop(s, t);
     if (!tables_note(s, t, e))
         return false;
@@ -250,8 +254,10 @@ static bool
 resume_range(struct session *s, const struct progress_range *r, struct err *e)
 {
     struct captured *t = tables_by_topic(s, r->table);
+    bool named =
+        t != NULL && t->table != NULL && !t->stopped && !t->loaded && t->load == r->load;
     /* A table that was just found anew has begun its load already: one load a table. */
-    if (t == NULL || t->table == NULL || t->stopped || t->loaded || find_load(s, t) != NULL) {
+    if (!named || find_load(s, t) != NULL) {
         sequencer_forget(s->seq, r->table, r->load);
         return true;
     }

@@ -1,13 +1,14 @@
 /* Loads: the ranges of each loading table, their windows, and the orders to the loader threads
  * (DESIGN: full load).
  *
- * A load is announced by a load_begin event in the cut that also holds its ranges; every
- * range's `next` moves with the cut of its rows; load_end follows when every range is done,
- * then the version event says `loaded`. Dying between any two of these: the truth's ranges say
- * where to go on; a load_begin without load_end goes on; a load_end without `loaded` is written
- * again with the same load id. Two windows of a range may be open at once, so a loader reads
- * the next chunk while the one before waits for the stream. Owner and thread: the session's
- * core; loaders hold orders only.
+ * The version event names the load and says that the table is not loaded; then the load is
+ * announced by a load_begin event in the cut that also holds its ranges; every range's `next`
+ * moves with the cut of its rows; load_end follows when every range is done, then the version
+ * event says `loaded`. Dying between any two of these: a load that is named and has no range is
+ * begun again under another id; the truth's ranges of the named load say where to go on; a
+ * load_end without `loaded` is written again with the same load id. Two windows of a range may
+ * be open at once, so a loader reads the next chunk while the one before waits for the stream.
+ * Owner and thread: the session's core; loaders hold orders only.
  */
 #ifndef MILLRACE_CAPTURE_LOADS_H
 #define MILLRACE_CAPTURE_LOADS_H
@@ -21,7 +22,7 @@ loads_new(struct session *s, struct err *e);
 /* Stops the loader threads first. */
 void
 loads_free(struct session *s);
-/* Announces a load of t, with a new load id. */
+/* Names a new load of t in its version event, then announces it. */
 MUST bool
 loads_begin(struct session *s, struct captured *t, struct err *e);
 /* Goes on with the ranges of the truth; begins those tables that need a load and have none. */

@@ -233,6 +233,7 @@ tables_note(struct session *s, struct captured *t, struct err *e)
     json_set(j, "value_id", json_u64(t->value_id));
     json_set(j, "partitions", json_u64((uint64_t)t->partitions));
     json_set(j, "loaded", json_bool_new(t->loaded));
+    json_set(j, "load", json_u64(t->load));
     json_set(j, "dropped", json_bool_new(t->dropped));
     json_set(j, "generation", json_u64(s->task->generation));
     json_set(j, "stopped", t->stopped ? status_err_to_json(&t->error) : json_null_new());
@@ -255,6 +256,7 @@ tables_stop(struct session *s, struct captured *t, const struct err *why, struct
     t->stopped = true;
     t->error = *why;
     loads_drop(s, t);
+    t->load = 0;
     log_error("table_stopped", F_STR("unit", unit_name(s->unit)), F_STR("table", t->topic),
               F_ERR(why));
     tables_report(s, t);
@@ -296,10 +298,10 @@ tables_version(struct session *s, struct captured *t, struct table *version, str
              F_U64("version", version->version), F_U64("columns", version->column_count));
     if (first)
         t->loaded = t->born || !s->task->full;
-    if (!tables_note(s, t, e))
-        return false;
     if ((first && !t->loaded) || (reload && s->task->full))
         return loads_begin(s, t, e);
+    if (!tables_note(s, t, e))
+        return false;
     tables_report(s, t);
     return true;
 }
@@ -323,6 +325,7 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
     t->value_id = (uint32_t)json_get_u64(r->schema, "value_id", 0);
     t->partitions = (int)json_get_i64(r->schema, "partitions", 0);
     t->loaded = json_get_bool(r->schema, "loaded", false);
+    t->load = json_get_u64(r->schema, "load", 0);
     struct json *stopped = json_get(r->schema, "stopped");
     t->dropped = json_get_bool(r->schema, "dropped", false);
     t->stopped = !json_is_null(stopped);
@@ -332,6 +335,7 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
         /* The operator resumed the task since: what was not published is loaded. */
         t->stopped = false;
         t->loaded = false;
+        t->load = 0;
         err_clear(&t->error);
     }
     tables_report(s, t);

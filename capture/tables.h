@@ -1,11 +1,12 @@
 /* Captured tables: what the unit knows of each selected table, and how its versions become
  * durable.
  *
- * A version event carries table_to_json plus {key_id, value_id, partitions, loaded, stopped}:
- * all that a restart of capture and that apply need. `loaded` is false until the table's first
- * load ended (true at once when it needs none); `stopped` is null or the error that ended the
- * table's capture: its rows are not published after it, and only a new load makes it complete
- * again. Owner and thread: the session's core.
+ * A version event carries table_to_json plus {key_id, value_id, partitions, loaded, load,
+ * stopped}: all that a restart of capture and that apply need. `loaded` is false while the
+ * table needs a load; `load` is the one that makes it complete, 0: none yet. Ranges of any
+ * other load that the log still has are history: what they say is read was changed since.
+ * `stopped` is null or the error that ended the table's capture: its rows are not published
+ * after it, and only a new load makes it complete again. Owner and thread: the session's core.
  */
 #ifndef MILLRACE_CAPTURE_TABLES_H
 #define MILLRACE_CAPTURE_TABLES_H
@@ -27,7 +28,8 @@ struct captured {
     int64_t limit;   /* largest key + value */
     bool born;       /* its CREATE was in the stream: complete without a load */
     bool loaded;
-    bool dropped; /* at the source; its rows stay at the target until it is made again */
+    uint64_t load; /* that makes it complete; 0: none */
+    bool dropped;  /* at the source; its rows stay at the target until it is made again */
     bool stopped;
     struct err error;
     struct window_table *windows; /* NULL: no load runs */

@@ -27,6 +27,8 @@ struct live {
     struct buf key;
     struct buf value;
     struct live *next; /* versions of one table, newest first */
+    bool names_load;   /* a version: every load of the table but this one is over */
+    uint64_t load;
 };
 
 struct load_live {
@@ -268,6 +270,9 @@ live_set(struct live *l, const struct progress_record *r, int64_t offset)
     progress_encode(r, &l->key, &l->value);
     l->id = (struct cut_id){r->epoch, r->seq};
     l->offset = offset;
+    struct json *load = r->kind == PROGRESS_EVENT ? json_get(r->schema, "load") : NULL;
+    l->names_load = !json_is_null(load);
+    l->load = json_u64_value(load, 0);
 }
 
 /* Newest first. True: it is new. */
@@ -292,6 +297,22 @@ version_put(struct progress_view *v, const struct progress_record *r, int64_t of
     return true;
 }
 
+/* Load records of loads that are over would be repeated for ever, and read again as ranges. */
+static void
+loads_prune(struct table_live *t, uint64_t but)
+{
+    for (struct load_live **at = &t->loads; *at;) {
+        struct load_live *l = *at;
+        if (l->load == but) {
+            at = &l->next;
+            continue;
+        }
+        *at = l->next;
+        live_clear(&l->record);
+        free(l);
+    }
+}
+
 /* Drops void versions; a version that a cut confirms makes the ones below it history. */
 static void
 versions_prune(struct progress_view *v, uint64_t confirmed_seq)
@@ -308,6 +329,8 @@ versions_prune(struct progress_view *v, uint64_t confirmed_seq)
                 continue;
             }
             found = l->id.seq <= confirmed_seq;
+            if (found && l->names_load)
+                loads_prune(v->tables[i], l->load);
             at = &l->next;
         }
         more = more || (v->tables[i]->versions && v->tables[i]->versions->next);

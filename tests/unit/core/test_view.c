@@ -334,6 +334,52 @@ a_copied_version_moves_the_anchor_up(void **state)
     progress_view_free(r.v);
 }
 
+static struct progress_record
+version_of(uint64_t seq, struct json *schema, uint64_t load)
+{
+    struct progress_record r = event_of(1, seq, EVENT_VERSION, 1);
+    json_set(schema, "load", json_u64(load));
+    r.schema = schema;
+    return r;
+}
+
+static void
+a_load_that_the_newest_version_does_not_name_is_over(void **state)
+{
+    struct reading r = begin(false);
+    struct progress_range range = {.table = "t", .load = 4, .rows = 9};
+    struct progress_record load = {.kind = PROGRESS_LOAD,
+                                   .inc = INC,
+                                   .epoch = 1,
+                                   .seq = 3,
+                                   .table = "t",
+                                   .load = 4,
+                                   .ranges = &range,
+                                   .range_count = 1};
+    struct progress_truth t;
+    struct err e;
+    uint32_t version;
+    struct json *first = json_object_new(), *second = json_object_new();
+    feed(&r, epoch_of(1, 0));
+    feed(&r, version_of(2, first, 4));
+    feed(&r, cut_of(1, 0, 3));
+    feed(&r, load);
+    feed(&r, cut_of(1, 3, 4));
+    assert_int_equal(live_count(r.v, &version), 2);
+    feed(&r, version_of(5, second, 0)); /* loaded, or stopped, or another load */
+    assert_true(progress_view_truth(r.v, &t, &e));
+    assert_int_equal(t.range_count, 1); /* no cut confirms it yet */
+    progress_truth_free(&t);
+    feed(&r, cut_of(1, 4, 5));
+    assert_true(progress_view_truth(r.v, &t, &e));
+    assert_int_equal(t.range_count, 0);
+    assert_int_equal(live_count(r.v, &version), 1);
+    progress_truth_free(&t);
+    progress_view_free(r.v);
+    json_free(first);
+    json_free(second);
+}
+
 int
 main(void)
 {
@@ -354,6 +400,7 @@ main(void)
         cmocka_unit_test(a_load_record_above_the_truth_repeats_a_lost_cut_and_is_void),
         cmocka_unit_test(only_a_confirmed_version_is_live),
         cmocka_unit_test(a_copied_version_moves_the_anchor_up),
+        cmocka_unit_test(a_load_that_the_newest_version_does_not_name_is_over),
     };
     return RUN_TESTS(tests);
 }
