@@ -13,10 +13,12 @@
  * then the target stays as it was, readable; it does not follow the stream, because between the
  * two incarnations changes are missing that later ones may depend on. Rows gone at the source
  * are not in the hidden table, so they are gone after the swap. A load of a task that copies
- * into an existing table for the first time writes to it directly.
+ * into an existing table for the first time writes to it directly. A table that is loaded again
+ * while the task runs (replaced at the source, or stopped and resumed) goes the same way.
  *
  * `loads` of the checkpoint: {own: the table holds nothing but what this incarnation wrote,
- * table: the hidden table, absent when rows go to the target itself, loaded, others: per
+ * table: the hidden table, absent when rows go to the target itself, begun: a load began,
+ * loaded, others: per
  * partition [offset, epoch, seq] of the last record that other incarnations applied: if it is
  * still there, nothing of ours lies below it}.
  *
@@ -74,11 +76,14 @@ static void
 set_loads(struct checkpoint *ck, bool own, const char *hidden, bool loaded)
 {
     struct json *others = ck->loads ? json_get(ck->loads, "others") : NULL;
+    bool begun = ck->loads && json_get_bool(ck->loads, "begun", false);
     others = json_is_null(others) ? NULL : json_ref(others);
     json_free(ck->loads);
     ck->loads = json_object_new();
     if (others)
         json_set(ck->loads, "others", others);
+    if (begun)
+        json_set(ck->loads, "begun", json_bool_new(true));
     json_set(ck->loads, "own", json_bool_new(own));
     if (hidden)
         json_set(ck->loads, "table", json_str(hidden));
@@ -209,6 +214,7 @@ bool
 steps_finish(struct lane *l, struct apply_table *t, struct err *e)
 {
     FAULT("apply.intent.after_commit");
+    read_loads(t);
     const struct checkpoint_intent *in = t->own.ck.intent;
     struct sink_step step = {.db = t->to_db};
     if (!kind_parse(in->kind, &step.what))
@@ -275,6 +281,35 @@ plan_version(struct lane *l, const struct job_event *ev, struct sink_step *step,
     return true;
 }
 
+/* A load of a table that holds rows of ours already: of an earlier load, or of the stream. What
+ * is gone at the source meanwhile no row of the load says, so it goes to a hidden table. */
+MUST static bool
+plan_load(struct lane *l, struct apply_table *t, struct sink_step *step, bool *needed,
+          struct err *e)
+{
+    struct lane_table *o = &t->own;
+    struct sink_look now;
+    bool again = o->ck.loads && (json_get_bool(o->ck.loads, "begun", false) ||
+                                 json_get_bool(o->ck.loads, "loaded", false));
+    if (!again && o->own) {
+        if (!look(l, t, o->written, o->plan->table, &now, e))
+            return false;
+        again = now.shape != SINK_ABSENT && !now.empty;
+    }
+    *needed = again;
+    if (!again)
+        return true;
+    char *hidden = hidden_name(t);
+    step->what = SINK_COPY;
+    step->table = t->to_table;
+    step->other = arena_strdup(&l->points, hidden);
+    set_loads(&o->next, true, hidden, false);
+    json_set(o->next.loads, "begun", json_bool_new(true));
+    free(hidden);
+    log_info("load_again", F_STR("task", l->run->task->name), F_STR("table", t->target));
+    return true;
+}
+
 bool
 steps_plan(struct lane *l, const struct job_event *ev, struct sink_step *step, bool *needed,
            struct err *e)
@@ -295,8 +330,9 @@ steps_plan(struct lane *l, const struct job_event *ev, struct sink_step *step, b
         step->other = t->own.written;
         *needed = t->own.hidden;
         return true;
-    case EVENT_DDL:
     case EVENT_LOAD_BEGIN:
+        return plan_load(l, t, step, needed, e);
+    case EVENT_DDL:
         return true;
     }
     return true;
@@ -308,6 +344,10 @@ steps_note(struct apply_table *t, const struct job_event *ev)
     struct checkpoint *ck = &t->own.next;
     if (ev->kind == EVENT_VERSION)
         checkpoint_topic(ck, t->topic)->version = ev->plan->number;
+    if (ev->kind == EVENT_LOAD_BEGIN) {
+        set_loads(ck, t->own.own, t->own.hidden ? t->own.written : NULL, false);
+        json_set(ck->loads, "begun", json_bool_new(true));
+    }
     if (ev->kind == EVENT_LOAD_END)
         set_loads(ck, t->own.own, t->own.hidden ? t->own.written : NULL, true);
 }
