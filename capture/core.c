@@ -229,9 +229,20 @@ check_size(const struct outgoing *o, const struct block_record *r, struct err *e
                    o->t->db, o->t->name, total, o->t->topic, (long long)o->t->limit);
 }
 
+/* A row of the stream takes its number in its transaction. */
+static bool
+take_number(struct session *s, struct captured *t, uint32_t part, uint64_t bytes, uint64_t *seq)
+{
+    if (t->txn != s->txn_count)
+        t->txn_rows = 0;
+    t->txn = s->txn_count;
+    t->txn_rows++;
+    return sequencer_row(s->seq, part, bytes, seq);
+}
+
 /* The record is encoded with the seq it will get, and gets it only when it is known to be
  * publishable: a seq once given must be published. *took false: an earlier unit has published
- * the row. */
+ * the row; it is not encoded again, what was possible then need not be so now. */
 static bool
 encode_value(struct session *s, const struct outgoing *o, struct block_record *r, uint32_t part,
              bool *took, struct err *e)
@@ -239,6 +250,11 @@ encode_value(struct session *s, const struct outgoing *o, struct block_record *r
     struct captured *t = o->t;
     struct buf *data = &s->row;
     struct sequencer_state st;
+    uint64_t seq, bytes;
+    if (!o->load && sequencer_replays(s->seq)) {
+        *took = take_number(s, t, part, 0, &seq);
+        return true;
+    }
     sequencer_state(s->seq, &st);
     struct change c = change_of(s, o, st.seq + 1);
     if (!row_encode_value(t->encoder, &c, data, e))
@@ -246,12 +262,12 @@ encode_value(struct session *s, const struct outgoing *o, struct block_record *r
     r->value_len = (uint32_t)(data->n - r->key_len);
     if (!check_size(o, r, e))
         return false;
-    uint64_t seq, bytes = (uint64_t)r->key_len + r->value_len;
+    bytes = (uint64_t)r->key_len + r->value_len;
     *took = true;
     if (o->load)
         seq = sequencer_load_row(s->seq, part, bytes);
     else
-        *took = sequencer_row(s->seq, part, bytes, &seq);
+        *took = take_number(s, t, part, bytes, &seq);
     if (*took && seq != st.seq + 1)
         return err_set(e, MR_INTERNAL, "a row got seq %llu, not %llu", (unsigned long long)seq,
                        (unsigned long long)st.seq + 1);
@@ -387,6 +403,7 @@ on_txn_begin(void *ctx, const struct source_txn *txn, struct err *e)
     const struct position *at = s->ops->decoder_position(s->decoder);
     s->txn_commit_us = txn->commit_us;
     s->in_txn = true;
+    s->txn_count++;
     return sequencer_begin(s->seq, txn->id, at->file, at->pos, e);
 }
 

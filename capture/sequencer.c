@@ -267,6 +267,20 @@ sequencer_row(struct sequencer *s, uint32_t part, uint64_t bytes, uint64_t *seq)
 }
 
 bool
+sequencer_replays(const struct sequencer *s)
+{
+    return s->txn.open && s->txn.index < s->txn.skip;
+}
+
+void
+sequencer_uncount(struct sequencer *s, uint64_t rows)
+{
+    struct open_txn *t = &s->txn;
+    t->index -= rows < t->index ? rows : t->index;
+    t->skip = t->skip < t->index ? t->skip : t->index;
+}
+
+bool
 sequencer_event(struct sequencer *s, uint64_t *seq)
 {
     if (++s->txn.index <= s->txn.skip)

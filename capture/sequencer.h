@@ -65,6 +65,13 @@ sequencer_begin(struct sequencer *s, struct bytes id, const char *file, uint64_t
 /* One selected row. False: published already, drop it. True: *seq is its number. */
 bool
 sequencer_row(struct sequencer *s, uint32_t part, uint64_t bytes, uint64_t *seq);
+/* The next selected row was published by an earlier reading: sequencer_row will say so. */
+bool
+sequencer_replays(const struct sequencer *s);
+/* `rows` of those counted in the open transaction will not be met by a later reading of it:
+ * their table was stopped, and the unit that says so is closed next. Not while it replays. */
+void
+sequencer_uncount(struct sequencer *s, uint64_t rows);
 /* An event counts as one selected row of its transaction. False: published already. True: close
  * the unit now, before any other call that publishes (sequencer_must_close). */
 bool

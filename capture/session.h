@@ -83,6 +83,7 @@ struct session {
     struct publisher_cut *cut; /* events waiting for the close; NULL: none */
     uint64_t txn_commit_us;
     bool in_txn;
+    uint64_t txn_count; /* of the stream, since the session began */
     uint64_t
         caught_up_us; /* wall clock of the last moment the stream was at the source's end */
     uint64_t rows_total;

@@ -257,6 +257,10 @@ tables_stop(struct session *s, struct captured *t, const struct err *why, struct
     t->error = *why;
     loads_drop(s, t);
     t->load = 0;
+    /* Whoever reads the open transaction again knows that the table is stopped and does not
+     * meet its rows. */
+    if (s->in_txn && t->txn == s->txn_count)
+        sequencer_uncount(s->seq, t->txn_rows);
     log_error("table_stopped", F_STR("unit", unit_name(s->unit)), F_STR("table", t->topic),
               F_ERR(why));
     tables_report(s, t);

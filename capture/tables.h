@@ -31,6 +31,8 @@ struct captured {
     uint64_t load; /* that makes it complete; 0: none */
     bool dropped;  /* at the source; its rows stay at the target until it is made again */
     bool stopped;
+    uint64_t txn; /* the session's txn_count that txn_rows belongs to */
+    uint64_t txn_rows;
     struct err error;
     struct window_table *windows; /* NULL: no load runs */
     struct captured *next;        /* in the order they were met */

@@ -174,6 +174,45 @@ after_a_failover_several_transactions_may_be_partly_published(void **state)
     sequencer_free(s);
 }
 
+/* What a next session knows of the cut. */
+static struct sequencer *
+sequencer_behind(const struct progress_record *cut)
+{
+    struct progress_truth t = {.found = true, .same_inc = true, .seq = cut->seq};
+    position_init(&t.pos, POSITION_NONE);
+    position_copy(&t.pos, cut->position);
+    struct sequencer_conf c = {.inc = INC, .epoch = 10};
+    struct sequencer *s = sequencer_new(&c, &t, cut->position);
+    position_free(&t.pos);
+    return s;
+}
+
+static void
+rows_of_a_table_that_stops_are_not_counted_where_they_are_not_met_again(void **state)
+{
+    struct sequencer *s = sequencer_at(0);
+    struct progress_record r;
+    uint32_t goes_on = sequencer_part(s, "a", 0), stops = sequencer_part(s, "b", 0);
+    begin(s, 2);
+    row(s, goes_on);
+    row(s, stops);
+    row(s, stops);
+    sequencer_uncount(s, 2); /* its third row cannot be published */
+    sequencer_close(s, 1, &r);
+    struct sequencer *next = sequencer_behind(&r);
+    uint32_t part = sequencer_part(next, "a", 0);
+    begin(next, 2);
+    assert_true(sequencer_replays(next));
+    assert_int_equal(row(next, part), 0); /* published */
+    assert_false(sequencer_replays(next));
+    assert_int_equal(row(next, part), r.seq + 1);
+    row(s, goes_on);
+    sequencer_close(s, 2, &r);
+    assert_int_equal(r.position->partial[0].rows, 2);
+    sequencer_free(next);
+    sequencer_free(s);
+}
+
 static void
 more_partial_transactions_than_a_position_holds_are_refused(void **state)
 {
@@ -374,6 +413,8 @@ main(void)
         cmocka_unit_test(a_cut_inside_a_transaction_counts_its_rows_and_is_no_boundary),
         cmocka_unit_test(rows_already_published_are_skipped_after_a_reconnect),
         cmocka_unit_test(after_a_failover_several_transactions_may_be_partly_published),
+        cmocka_unit_test(
+            rows_of_a_table_that_stops_are_not_counted_where_they_are_not_met_again),
         cmocka_unit_test(more_partial_transactions_than_a_position_holds_are_refused),
         cmocka_unit_test(an_event_is_the_last_thing_of_its_unit),
         cmocka_unit_test(
