@@ -60,6 +60,9 @@ MR_CODE(1018, SOURCE_LOST, ERR_RETRY, "the connection to the source broke",
         "none needed if it passes; else check the network")
 MR_CODE(1019, SOURCE_TLS, ERR_TASK, "TLS to the source failed", "nothing read",
         "check certificates and the tls options of the URI")
+MR_CODE(1030, SOURCE_XA, ERR_TABLE,
+        "an XA transaction was committed whose rows were logged before the task began",
+        "its rows are unknown; the table stops, its position is kept", "restart the task")
 MR_CODE(2001, KAFKA_UNREACHABLE, ERR_RETRY, "no Kafka broker answers",
         "nothing lost; it is tried again", "check --kafka, the brokers and the network")
 MR_CODE(2002, KAFKA_TOPIC_GONE, ERR_TASK, "a topic of the task was deleted",

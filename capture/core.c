@@ -419,6 +419,7 @@ on_txn_end(void *ctx, const struct source_txn *txn, struct err *e)
         .commit_us = txn->commit_us,
     };
     s->in_txn = false;
+    sequencer_xa(s->seq, at->xa_file, at->xa_pos);
     return sequencer_end(s->seq, &end, e);
 }
 
@@ -531,5 +532,6 @@ core_init(struct session *s)
         .txn_end = on_txn_end,
         .heartbeat = on_heartbeat,
         .table_error = on_table_error,
+        .rows_missed = ddl_rows_missed,
     };
 }

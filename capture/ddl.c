@@ -138,3 +138,19 @@ ddl_statement(void *ctx, const struct source_ddl *d, struct err *e)
     }
     return true;
 }
+
+bool
+ddl_rows_missed(void *ctx, struct bytes sql, struct err *e)
+{
+    struct session *s = ctx;
+    struct err why;
+    err_fill(&why, MR_SOURCE_XA, "%.*s: prepared before the task's first position",
+             (int)(sql.n < 200 ? sql.n : 200), (const char *)sql.p);
+    for (struct captured *t = tables_first(s); t != NULL; t = t->next) {
+        if (t->table == NULL || t->stopped || t->dropped)
+            continue;
+        if (!(s->task->full ? loads_begin(s, t, e) : tables_stop(s, t, &why, e)))
+            return false;
+    }
+    return true;
+}

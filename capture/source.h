@@ -12,10 +12,9 @@
  * last published position; a transaction partly published comes again whole (position.partial
  * tells the core how many rows of it to drop).
  *
- * Memory: cells handed to the sink live in sink->arena; their bytes live there or borrow from
- * the packet given to decode. So the core keeps the packet's block as long as the arena. It may
- * set sink->arena to another one inside any callback. Limit: one packet can be 1 GiB; rows of
- * one event are handed over in groups of at most SOURCE_GROUP_ROWS.
+ * Memory: cells handed to the sink and their bytes are valid in the callback only; what must be
+ * made for them is made in sink->arena, which the decoder resets. Limit: one packet can be
+ * 1 GiB; rows of one event are handed over in groups of at most SOURCE_GROUP_ROWS.
  */
 #ifndef MILLRACE_CAPTURE_SOURCE_H
 #define MILLRACE_CAPTURE_SOURCE_H
@@ -38,6 +37,7 @@ struct source_conf {
     unsigned number;
     uint32_t server_id;   /* reader id to use at the source; 0 = chosen */
     bool verify_checksum; /* of every event */
+    const char *scratch;  /* folder for what does not fit in memory; must outlive the source */
 };
 
 struct source_info {
@@ -137,6 +137,9 @@ struct source_sink {
      * core says otherwise through decoder_forget. False: stop everything. */
     bool (*table_error)(void *ctx, const struct source_name *name, void *user,
                         const struct err *why, struct err *e);
+    /* The open transaction ends one whose rows the log held before the stream's first position:
+     * any row of any table may have changed. */
+    bool (*rows_missed)(void *ctx, struct bytes sql, struct err *e);
 };
 
 struct source_packet {
@@ -206,8 +209,8 @@ struct source_ops {
                         struct source_decoder **out, struct err *e);
     void (*decoder_free)(struct source_decoder *d);
     bool (*decode)(struct source_decoder *d, struct bytes packet, struct err *e);
-    /* After the last whole transaction; partial and xa are left empty. Borrowed: changes with
-     * the next decode. */
+    /* After the last whole transaction, xa included; partial is left empty. Borrowed: changes
+     * with the next decode. */
     const struct position *(*decoder_position)(const struct source_decoder *d);
     /* Ask `table` again when the log next mentions this table (NULL: every table): the
      * selection changed. */

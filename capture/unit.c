@@ -59,6 +59,7 @@ open_source(struct session *s, struct err *e)
         .task = s->task->id,
         .number = s->number,
         .verify_checksum = true,
+        .scratch = config_text(s->config, "data.dir"),
     };
     if (!s->ops->open(&c, &s->source, e))
         return false;

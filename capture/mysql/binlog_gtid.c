@@ -119,13 +119,14 @@ parse_maria(const struct binlog_event *ev, struct reader *r, struct binlog_gtid 
     if (flags & MARIA_GROUP_COMMIT)
         reader_take(r, 8);
     if (flags & (MARIA_PREPARED_XA | MARIA_COMPLETED_XA)) {
-        reader_take(r, 4);
-        uint8_t global = reader_u8(r), branch = reader_u8(r);
-        reader_take(r, (size_t)global + branch);
+        struct binlog_xid id;
+        if (!binlog_xid_read(r, &id))
+            return;
+        if (flags & MARIA_PREPARED_XA)
+            out->prepares = id;
     }
     uint8_t extra = reader_left(r) ? reader_u8(r) : 0;
     out->standalone = flags & MARIA_STANDALONE;
-    out->prepares_xa = flags & MARIA_PREPARED_XA;
     out->repeats_ddl = extra & (MARIA_START_ALTER | MARIA_ROLLBACK_ALTER);
     char *o = number_put_u64(out->text, domain);
     *o++ = '-';
@@ -139,7 +140,8 @@ binlog_gtid_parse(const struct binlog_event *ev, struct binlog_gtid *out, struct
 {
     struct reader r = reader_of(ev->body);
     out->text[0] = 0;
-    out->standalone = out->prepares_xa = out->repeats_ddl = false;
+    out->standalone = out->repeats_ddl = false;
+    out->prepares.n = 0;
     out->commit_us = 0;
     if (ev->type == BINLOG_MARIA_GTID)
         parse_maria(ev, &r, out);

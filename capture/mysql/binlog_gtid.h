@@ -9,14 +9,15 @@
 #define MILLRACE_CAPTURE_MYSQL_BINLOG_GTID_H
 
 #include "capture/mysql/binlog_event.h"
+#include "capture/mysql/binlog_xid.h"
 #include "schema/position.h"
 
 struct binlog_gtid {
     char text[TXN_ID_MAX]; /* "" for ANONYMOUS_GTID */
     uint64_t commit_us;
     /* MariaDB only */
-    bool standalone; /* one statement without BEGIN and COMMIT */
-    bool prepares_xa;
+    bool standalone;            /* one statement without BEGIN and COMMIT */
+    struct binlog_xid prepares; /* rows of an XA transaction follow, up to its XA_PREPARE */
     bool repeats_ddl; /* the statement of a two-phase ALTER that only starts, or was rolled back
                        */
 };

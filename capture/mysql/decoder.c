@@ -16,6 +16,13 @@
 #define PAYLOAD_NONE              255
 #define PAYLOAD_MAX               (BUF_MAX - 1)
 
+/* The server was asked for what a GTID set lacks; else for what stands behind a place. */
+static bool
+by_set(const struct binlog_decoder *d)
+{
+    return d->conf.flavor == FLAVOR_MYSQL && d->conf.use_gtid;
+}
+
 struct binlog_decoder *
 binlog_decoder_new(const struct binlog_decoder_conf *conf, const struct position *from,
                    struct source_sink *sink)
@@ -27,14 +34,14 @@ binlog_decoder_new(const struct binlog_decoder_conf *conf, const struct position
     position_init(&d->position, from->kind);
     position_copy(&d->position, from);
     d->position.partial_count = 0;
-    d->position.xa_file[0] = 0;
-    d->position.xa_pos = 0;
     if (!conf->use_gtid && conf->flavor == FLAVOR_MYSQL) {
         gtid_set_free(d->position.gtid);
         d->position.gtid = NULL;
     }
     snprintf(d->file, sizeof(d->file), "%s", from->file);
     d->pos = from->pos;
+    d->resume = !by_set(d) || from->xa_file[0];
+    d->prepared = xa_store_new(conf->scratch, 0);
     arena_init(&d->scratch, 0);
     arena_init(&d->stale_arena, 1024);
     return d;
@@ -46,6 +53,7 @@ binlog_decoder_free(struct binlog_decoder *d)
     if (!d)
         return;
     decoder_tables_clear(d);
+    xa_store_free(d->prepared);
     map_free(&d->bindings);
     map_free(&d->stale);
     arena_free(&d->stale_arena);
@@ -72,6 +80,21 @@ binlog_decoder_forget(struct binlog_decoder *d, const struct source_name *name)
 
 /* ---- transactions ---- */
 
+/* A stream that begins before the position, for the rows of prepared XA transactions or because
+ * the place cannot be asked for, repeats transactions that the position contains. By place they
+ * are those that begin before it, until the first that does not; by set, those in it. */
+static bool
+repeats(struct binlog_decoder *d)
+{
+    const struct position *p = &d->position;
+    if (!d->resume)
+        return false;
+    if (by_set(d))
+        return d->gtid.text[0] && gtid_set_has(p->gtid, bytes_str(d->gtid.text));
+    d->resume = position_compare_file(d->file, d->event_pos, p->file, p->pos) < 0;
+    return d->resume;
+}
+
 bool
 decoder_txn_begin(struct binlog_decoder *d, const struct binlog_event *ev, struct err *e)
 {
@@ -83,7 +106,10 @@ decoder_txn_begin(struct binlog_decoder *d, const struct binlog_event *ev, struc
     else
         snprintf(d->txn_id, sizeof(d->txn_id), "%s:%" PRIu64, d->file, d->event_pos);
     d->in_txn = true;
-    d->began = d->xa = d->rows_seen = false;
+    d->began = d->rows_seen = false;
+    d->xa = d->ended = NULL;
+    d->skip = repeats(d);
+    d->begin_pos = d->event_pos;
     d->first_row_pos = 0;
     d->open_count = 0;
     d->txn = (struct source_txn){
@@ -91,17 +117,20 @@ decoder_txn_begin(struct binlog_decoder *d, const struct binlog_event *ev, struc
         .commit_us = d->gtid.commit_us,
         .server_id = ev->server_id,
     };
-    return d->sink->txn_begin(d->sink->ctx, &d->txn, e);
+    return d->skip || d->sink->txn_begin(d->sink->ctx, &d->txn, e);
 }
 
 bool
 decoder_txn_end(struct binlog_decoder *d, struct err *e)
 {
+    d->in_txn = d->began = false;
+    d->open_count = 0;
+    decoder_xa_settle(d);
+    if (d->skip)
+        return true;
     if (d->position.gtid && d->gtid.text[0] &&
         !gtid_set_add(d->position.gtid, bytes_str(d->gtid.text), e))
         return false;
-    d->in_txn = d->began = d->xa = false;
-    d->open_count = 0;
     memcpy(d->position.file, d->file, sizeof(d->file));
     d->position.pos = d->pos;
     return d->sink->txn_end(d->sink->ctx, &d->txn, e);
@@ -124,11 +153,21 @@ on_gtid(struct binlog_decoder *d, const struct binlog_event *ev, struct err *e)
         !decoder_txn_begin(d, ev, e))
         return false;
     d->began = ev->type == BINLOG_MARIA_GTID && !d->gtid.standalone;
-    d->xa = d->gtid.prepares_xa;
-    return true;
+    return !d->gtid.prepares.n || decoder_xa_start(d, &d->gtid.prepares, e);
 }
 
 /* ---- files ---- */
+
+/* Between transactions. */
+static void
+moved(struct binlog_decoder *d)
+{
+    struct position *p = &d->position;
+    if (d->resume && position_compare_file(d->file, d->pos, p->file, p->pos) < 0)
+        return;
+    memcpy(p->file, d->file, sizeof(p->file));
+    p->pos = d->pos;
+}
 
 MUST static bool
 on_rotate(struct binlog_decoder *d, const struct binlog_event *ev, struct err *e)
@@ -215,7 +254,8 @@ on_heartbeat(struct binlog_decoder *d, const struct binlog_event *ev, struct err
         return true;
     uint64_t pos = heartbeat_pos(d, ev);
     if (pos > d->pos)
-        d->pos = d->position.pos = pos;
+        d->pos = pos;
+    moved(d);
     return d->sink->heartbeat(d->sink->ctx, e);
 }
 
@@ -313,7 +353,9 @@ dispatch(struct binlog_decoder *d, const struct binlog_event *ev, struct err *e)
 {
     switch (ev->type) {
     case BINLOG_TABLE_MAP:
-        return decoder_table_map(d, ev->body, e);
+        return d->xa     ? decoder_xa_hold(d, ev, e)
+               : d->skip ? true
+                         : decoder_table_map(d, ev->body, e);
     case BINLOG_WRITE_ROWS:
     case BINLOG_UPDATE_ROWS:
     case BINLOG_DELETE_ROWS:
@@ -323,13 +365,14 @@ dispatch(struct binlog_decoder *d, const struct binlog_event *ev, struct err *e)
     case BINLOG_MARIA_WRITE_ROWS_COMPRESSED:
     case BINLOG_MARIA_UPDATE_ROWS_COMPRESSED:
     case BINLOG_MARIA_DELETE_ROWS_COMPRESSED:
-        return decoder_rows(d, ev, e);
+        return d->xa ? decoder_xa_hold(d, ev, e) : d->skip ? true : decoder_rows(d, ev, e);
     case BINLOG_QUERY:
     case BINLOG_MARIA_QUERY_COMPRESSED:
         return decoder_query(d, ev, e);
     case BINLOG_XID:
-    case BINLOG_XA_PREPARE:
         return !d->in_txn || decoder_txn_end(d, e);
+    case BINLOG_XA_PREPARE:
+        return decoder_xa_prepare(d, ev, e);
     case BINLOG_GTID:
     case BINLOG_ANONYMOUS_GTID:
     case BINLOG_GTID_TAGGED:
@@ -391,9 +434,7 @@ binlog_decoder_feed(struct binlog_decoder *d, struct bytes event, struct err *e)
         advance(d, &ev);
     if (!dispatch(d, &ev, e))
         return err_wrap(e, "%s:%" PRIu64, d->file, d->event_pos);
-    if (!d->in_txn) {
-        memcpy(d->position.file, d->file, sizeof(d->file));
-        d->position.pos = d->pos;
-    }
+    if (!d->in_txn)
+        moved(d);
     return true;
 }

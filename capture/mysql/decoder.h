@@ -8,10 +8,9 @@
  *
  * Durable: nothing. `position` moves only when a transaction is whole; a process that dies
  * anywhere starts again from the position the core has published, and sees the same events
- * again. Not understood (stops with MR_SOURCE_EVENT): PARTIAL_UPDATE_ROWS, rows of XA
- * transactions, INCIDENT, unknown types without the ignorable flag. Changes logged as
- * statements: MR_SOURCE_STATEMENT. Owner and thread: the core's. Limit: event 1 GiB,
- * uncompressed payload 2 GiB, 4096 bindings.
+ * again. XA transactions: decoder_xa.c. Not understood (stops with MR_SOURCE_EVENT): INCIDENT,
+ * unknown types without the ignorable flag. Changes logged as statements: MR_SOURCE_STATEMENT.
+ * Owner and thread: the core's. Limit: event 1 GiB, uncompressed payload 2 GiB, 4096 bindings.
  */
 #ifndef MILLRACE_CAPTURE_MYSQL_DECODER_H
 #define MILLRACE_CAPTURE_MYSQL_DECODER_H
@@ -28,15 +27,17 @@ struct binlog_decoder_conf {
     enum source_flavor flavor;
     const struct collations *collations;
     bool verify_checksum;
-    bool use_gtid; /* transactions are named by GTID; else "file:pos" */
+    bool use_gtid;       /* transactions are named by GTID; else "file:pos" */
+    const char *scratch; /* folder for what does not fit in memory; stays */
     binlog_lookup_fn *lookup;
     void *lookup_ctx;
 };
 
 struct binlog_decoder;
 
-/* The conf is copied, what it points to and the sink stay. The first events are those the
- * server sends for `from`. */
+/* The conf is copied, what it points to and the sink stay. The stream may begin anywhere before
+ * `from` in the same log: what `from` contains is skipped; where it names a prepared XA
+ * transaction, the stream must begin there or before. */
 struct binlog_decoder *
 binlog_decoder_new(const struct binlog_decoder_conf *conf, const struct position *from,
                    struct source_sink *sink);

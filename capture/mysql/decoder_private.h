@@ -7,6 +7,7 @@
 #include "capture/mysql/binlog_gtid.h"
 #include "capture/mysql/decoder.h"
 #include "capture/mysql/row_plan.h"
+#include "capture/mysql/xa_store.h"
 
 /* One TABLE_MAP content. */
 struct binding {
@@ -33,11 +34,16 @@ struct binlog_decoder {
     char file[256];
     uint64_t pos;       /* end of the last event */
     uint64_t event_pos; /* begin of the current one */
+    uint64_t begin_pos; /* of the open transaction */
 
     bool in_txn;
     bool began;     /* ends with XID or COMMIT; else with its only statement */
-    bool xa;        /* between XA START and XA PREPARE */
-    bool rows_seen; /* rows of it were handed over */
+    bool rows_seen; /* rows of it were handed over, or are held */
+    bool resume;    /* the stream may still repeat what the position contains */
+    bool skip;      /* the open transaction is such a one: nothing of it is told */
+    struct xa_store *prepared;
+    struct xa_held *xa;    /* between XA START and XA PREPARE: takes the rows */
+    struct xa_held *ended; /* by the open transaction: dropped when it is whole */
     struct binlog_gtid gtid;
     struct source_txn txn;
     char txn_id[TXN_ID_MAX];
@@ -73,6 +79,22 @@ decoder_tables_clear(struct binlog_decoder *d);
 MUST bool
 decoder_table_failed(struct binlog_decoder *d, struct binding *b, const struct err *why,
                      struct err *e);
+
+/* decoder_xa.c */
+/* An XA transaction's rows begin. */
+MUST bool
+decoder_xa_start(struct binlog_decoder *d, const struct binlog_xid *id, struct err *e);
+/* Keeps an event of its rows. */
+MUST bool
+decoder_xa_hold(struct binlog_decoder *d, const struct binlog_event *ev, struct err *e);
+/* XA_PREPARE: the end of the transaction that holds the rows. */
+MUST bool
+decoder_xa_prepare(struct binlog_decoder *d, const struct binlog_event *ev, struct err *e);
+MUST bool
+decoder_xa_statement(struct binlog_decoder *d, struct bytes sql, struct err *e);
+/* The open transaction is whole: what it ended is dropped, the oldest place noted. */
+void
+decoder_xa_settle(struct binlog_decoder *d);
 
 /* decoder_rows.c */
 MUST bool

@@ -60,8 +60,9 @@ rolled_back(struct binlog_decoder *d, struct err *e)
 MUST static bool
 refuse_dml(struct binlog_decoder *d, const struct source_ddl *ddl, struct err *e)
 {
-    struct source_known known = {.wanted = true};
-    if (ddl->name_count == 1 && !d->sink->table(d->sink->ctx, &ddl->names[0], &known, e))
+    struct source_known known = {.wanted = !d->skip};
+    if (known.wanted && ddl->name_count == 1 &&
+        !d->sink->table(d->sink->ctx, &ddl->names[0], &known, e))
         return false;
     if (!known.wanted)
         return true;
@@ -72,7 +73,7 @@ refuse_dml(struct binlog_decoder *d, const struct source_ddl *ddl, struct err *e
 MUST static bool
 definition_changed(struct binlog_decoder *d, struct ddl *q, struct err *e)
 {
-    if (d->gtid.repeats_ddl)
+    if (d->gtid.repeats_ddl || d->skip)
         return true;
     q->ddl.commit_us = d->txn.commit_us;
     if (q->class == DDL_TRUNCATE)
@@ -89,8 +90,8 @@ statement(struct binlog_decoder *d, struct ddl *q, struct err *e)
         d->began = true;
         return true;
     case DDL_XA_START:
-        d->began = d->xa = true;
-        return true;
+    case DDL_XA_OTHER:
+        return decoder_xa_statement(d, q->ddl.sql, e);
     case DDL_COMMIT:
         return decoder_txn_end(d, e);
     case DDL_ROLLBACK:

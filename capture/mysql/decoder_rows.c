@@ -82,8 +82,6 @@ decoder_inflate(struct binlog_decoder *d, struct bytes in, struct err *e)
     return true;
 }
 
-/* Bytes of rows must live as long as the arena: what is not part of the packet itself is copied
- * there. */
 MUST static bool
 rows_bytes(struct binlog_decoder *d, struct rows_event *rows, struct err *e)
 {
@@ -91,8 +89,6 @@ rows_bytes(struct binlog_decoder *d, struct rows_event *rows, struct err *e)
         return false;
     if (rows->compressed)
         rows->rows = buf_bytes(&d->inflated);
-    if (rows->compressed || d->depth)
-        rows->rows = arena_copy(d->sink->arena, rows->rows);
     return true;
 }
 
@@ -148,14 +144,6 @@ read_change(struct binlog_decoder *d, struct group *g, struct reader *r, struct 
     return whole_image(&d->after[at], g->table, e);
 }
 
-static const struct cell *
-to_arena(struct binlog_decoder *d, const struct cell *cells, const struct group *g)
-{
-    struct bytes b =
-        bytes_of(cells, (size_t)g->count * g->table->column_count * sizeof(*cells));
-    return (const struct cell *)(const void *)arena_copy(d->sink->arena, b).p;
-}
-
 MUST static bool
 hand_over(struct binlog_decoder *d, struct group *g, struct err *e)
 {
@@ -164,8 +152,8 @@ hand_over(struct binlog_decoder *d, struct group *g, struct err *e)
         .user = g->binding->user,
         .op = g->rows->op,
         .count = g->count,
-        .before = g->rows->op == OP_CREATE ? NULL : to_arena(d, d->before, g),
-        .after = g->rows->op == OP_DELETE ? NULL : to_arena(d, d->after, g),
+        .before = g->rows->op == OP_CREATE ? NULL : d->before,
+        .after = g->rows->op == OP_DELETE ? NULL : d->after,
         .source =
             {
                 .commit_us = d->txn.commit_us,
@@ -180,7 +168,9 @@ hand_over(struct binlog_decoder *d, struct group *g, struct err *e)
     d->rows_seen = true;
     g->first += g->count;
     g->count = 0;
-    return d->sink->rows(d->sink->ctx, &out, e);
+    bool ok = d->sink->rows(d->sink->ctx, &out, e);
+    arena_reset(d->sink->arena);
+    return ok;
 }
 
 MUST static bool
@@ -212,10 +202,6 @@ rows_of_table(struct binlog_decoder *d, struct binding *b, struct rows_event *ro
 {
     struct table *t = row_plan_table(b->plan);
     struct err why;
-    if (d->xa)
-        return err_set(e, MR_SOURCE_EVENT,
-                       "%s.%s was changed by an XA transaction: not supported yet", t->database,
-                       t->name);
     if (rows->columns != t->column_count)
         return err_set(e, MR_SOURCE_CORRUPT,
                        "rows of %s.%s have %u columns, their TABLE_MAP %u", t->database,

@@ -13,6 +13,8 @@
 #include "base/text.h"
 #include "capture/mysql/source_private.h"
 
+#define LOG_BEGIN 4
+
 MUST static bool
 select_one(struct mysql_conn *c, struct arena *a, const char *sql, struct mysql_rows *rows,
            struct err *e)
@@ -146,7 +148,6 @@ place_now(struct source *s, struct position *out, struct err *e)
 struct log_file {
     bool found;
     uint64_t size;
-    const char *next; /* the file after it, NULL: it is the last */
 };
 
 MUST static bool
@@ -161,23 +162,17 @@ find_file(struct mysql_conn *c, struct arena *a, const char *file, struct log_fi
         if (strcmp(text(row[0]), file) != 0)
             continue;
         out->found = text_u64(text(row[1]), &out->size);
-        out->next = i + 1 < rows.rows ? text(row[rows.columns]) : NULL;
     }
     return true;
 }
 
-/* The dump command has 32 bits for a position; one above them can only be the end of an
- * oversized file. */
-MUST static bool
-start_of_file(const struct log_file *f, struct position *start, struct err *e)
+/* The dump command has 32 bits for a position: for one above them the whole file is asked for,
+ * and the decoder skips what the position contains. */
+static void
+start_of_file(struct position *start)
 {
-    if (start->pos <= UINT32_MAX)
-        return true;
-    if (start->pos < f->size || !f->next)
-        return err_set(e, MR_SOURCE_QUERY,
-                       "%s:%" PRIu64 " is above 4 GiB: waiting for the next file", start->file,
-                       start->pos);
-    return set_file(start, f->next, "4", e);
+    if (start->pos > UINT32_MAX)
+        start->pos = LOG_BEGIN;
 }
 
 MUST static bool
@@ -204,7 +199,8 @@ check_file(const struct source *s, struct mysql_conn *c, struct arena *a,
                            "%s:%" PRIu64 " holds other transactions than it did", from->file,
                            from->pos);
     }
-    return start_of_file(&f, start, e);
+    start_of_file(start);
+    return true;
 }
 
 MUST static bool
@@ -231,6 +227,25 @@ check_gtid(struct mysql_conn *c, struct arena *a, const struct position *from, s
     return true;
 }
 
+/* Where the oldest prepared XA transaction begins. */
+MUST static bool
+start_at_prepared(struct mysql_conn *c, struct arena *a, const struct position *from,
+                  struct position *start, struct err *e)
+{
+    struct log_file f = {0};
+    if (!find_file(c, a, from->xa_file, &f, e))
+        return false;
+    if (!f.found)
+        return err_set(e, MR_SOURCE_PURGED,
+                       "%s is gone from the source: an XA transaction prepared at %s:%" PRIu64
+                       " has not ended yet",
+                       from->xa_file, from->xa_file, from->xa_pos);
+    memcpy(start->file, from->xa_file, sizeof(start->file));
+    start->pos = from->xa_pos;
+    start_of_file(start);
+    return true;
+}
+
 bool
 place_check(struct source *s, struct mysql_conn *c, const struct position *from,
             struct position *start, struct err *e)
@@ -245,6 +260,7 @@ place_check(struct source *s, struct mysql_conn *c, const struct position *from,
     bool gtid = !maria && s->info.gtid && from->gtid;
     atomic_store(&s->use_gtid, gtid);
     bool ok = gtid ? check_gtid(c, &a, from, e) : check_file(s, c, &a, from, start, e);
+    ok = ok && (!from->xa_file[0] || start_at_prepared(c, &a, from, start, e));
     arena_free(&a);
     return ok;
 }

@@ -39,6 +39,7 @@ source_mysql_decoder_new(struct source *s, const struct position *from,
         .collations = &s->collations,
         .verify_checksum = s->conf.verify_checksum,
         .use_gtid = from->gtid && s->info.gtid,
+        .scratch = s->conf.scratch,
         .lookup = server_lookup,
         .lookup_ctx = s,
     };

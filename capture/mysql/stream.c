@@ -2,7 +2,8 @@
  *
  * Handshake: checksums are announced, heartbeats every second, a reader uuid and id of our own;
  * semi-synchronous acknowledgement is never asked for, because ours would count as durable.
- * MySQL with GTIDs asks by set (COM_BINLOG_DUMP_GTID), everything else by file and position.
+ * MySQL with GTIDs asks by set (COM_BINLOG_DUMP_GTID), everything else by file and position; a
+ * position that holds a prepared XA transaction asks for the place where that begins.
  * Thread: the reader's; stream_stop from any. Durable: nothing.
  */
 #include <inttypes.h>
@@ -83,7 +84,7 @@ MUST static bool
 ask(struct source_stream *st, const struct position *start, uint32_t id, struct err *e)
 {
     struct buf b = {0}, set = {0};
-    bool gtid = atomic_load(&st->source->use_gtid);
+    bool gtid = atomic_load(&st->source->use_gtid) && !start->xa_file[0];
     if (gtid) {
         gtid_set_encode(start->gtid, &set);
         add_le(&b, DUMP_THROUGH_GTID, 2);

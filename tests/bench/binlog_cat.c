@@ -180,6 +180,15 @@ on_heartbeat(void *ctx, struct err *e)
 }
 
 static bool
+on_missed(void *ctx, struct bytes sql, struct err *e)
+{
+    (void)ctx;
+    (void)e;
+    event("rows_missed", "sql", sql);
+    return true;
+}
+
+static bool
 on_table_error(void *ctx, const struct source_name *name, void *user, const struct err *why,
                struct err *e)
 {
@@ -216,9 +225,9 @@ stream(struct source *s, const char *from_text, const char *until_text)
     struct source_packet p;
     uint64_t bytes = 0, packets = 0, waits = 0;
     arena_init(&cat.arena, 1 << 20);
-    struct source_sink sink = {&cat,       &cat.arena,   on_begin,      on_table,
-                               on_version, on_rows,      on_truncate,   on_ddl,
-                               on_end,     on_heartbeat, on_table_error};
+    struct source_sink sink = {&cat,       &cat.arena,   on_begin,       on_table,
+                               on_version, on_rows,      on_truncate,    on_ddl,
+                               on_end,     on_heartbeat, on_table_error, on_missed};
     read_position(from_text, &from);
     read_position(until_text, &until);
     if (!ops->decoder_new(s, &from, &sink, &d, &e) || !ops->stream_open(s, &from, &st, &e))
@@ -323,8 +332,11 @@ main(int argc, char **argv)
     if (!uri_parse(argv[1], &uri, &e))
         die(&e);
     ops = source_find(uri.scheme);
-    struct source_conf conf = {
-        .uri = &uri, .task = "cat", .number = (unsigned)getpid(), .verify_checksum = true};
+    struct source_conf conf = {.uri = &uri,
+                               .task = "cat",
+                               .number = (unsigned)getpid(),
+                               .verify_checksum = true,
+                               .scratch = "/tmp"};
     if (!ops)
         return 2;
     if (!ops->open(&conf, &s, &e))

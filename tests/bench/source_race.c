@@ -131,6 +131,15 @@ on_heartbeat(void *ctx, struct err *e)
 }
 
 static bool
+on_missed(void *ctx, struct bytes sql, struct err *e)
+{
+    (void)ctx;
+    (void)sql;
+    (void)e;
+    return true;
+}
+
+static bool
 on_table_error(void *ctx, const struct source_name *name, void *user, const struct err *why,
                struct err *e)
 {
@@ -149,9 +158,9 @@ collect(struct source *s, struct race *r, const struct position *from,
     struct source_stream *st;
     struct source_decoder *d;
     struct source_packet p;
-    struct source_sink sink = {r,          &r->arena,    on_begin,      on_table,
-                               on_version, on_rows,      on_truncate,   on_ddl,
-                               on_end,     on_heartbeat, on_table_error};
+    struct source_sink sink = {r,          &r->arena,    on_begin,       on_table,
+                               on_version, on_rows,      on_truncate,    on_ddl,
+                               on_end,     on_heartbeat, on_table_error, on_missed};
     if (!ops->decoder_new(s, from, &sink, &d, &e) || !ops->stream_open(s, from, &st, &e))
         die(&e);
     while (!position_covers(ops->decoder_position(d), until)) {

@@ -85,6 +85,15 @@ on_heartbeat(void *ctx, struct err *e)
 }
 
 static bool
+on_missed(void *ctx, struct bytes sql, struct err *e)
+{
+    (void)ctx;
+    (void)sql;
+    (void)e;
+    return true;
+}
+
+static bool
 on_table_error(void *ctx, const struct source_name *name, void *user, const struct err *why,
                struct err *e)
 {
@@ -134,15 +143,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tables tables = {0};
     struct position from;
-    struct source_sink sink = {&tables,    &arena,       on_txn,        on_table,
-                               on_version, on_rows,      on_truncate,   on_ddl,
-                               on_txn,     on_heartbeat, on_table_error};
+    struct source_sink sink = {&tables,    &arena,       on_txn,         on_table,
+                               on_version, on_rows,      on_truncate,    on_ddl,
+                               on_txn,     on_heartbeat, on_table_error, on_missed};
     if (!collations.by_id)
         support_collations(&collations);
     struct binlog_decoder_conf conf = {
         .flavor = size & 1 ? FLAVOR_MARIADB : FLAVOR_MYSQL,
         .collations = &collations,
         .use_gtid = true,
+        .scratch = "/tmp",
         .lookup = no_definition,
     };
     position_init(&from, conf.flavor == FLAVOR_MYSQL ? POSITION_MYSQL : POSITION_MARIADB);

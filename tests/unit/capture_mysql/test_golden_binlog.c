@@ -169,6 +169,15 @@ on_heartbeat(void *ctx, struct err *e)
 }
 
 static bool
+on_missed(void *ctx, struct bytes sql, struct err *e)
+{
+    (void)ctx;
+    (void)sql;
+    (void)e;
+    return true;
+}
+
+static bool
 on_table_error(void *ctx, const struct source_name *name, void *user, const struct err *why,
                struct err *e)
 {
@@ -206,11 +215,14 @@ feed_file(struct fold *f, enum source_flavor flavor, struct bytes file)
 {
     struct err e;
     struct position from;
-    struct source_sink sink = {f,          &f->arena,    on_begin,      on_table,
-                               on_version, on_rows,      on_truncate,   on_ddl,
-                               on_end,     on_heartbeat, on_table_error};
-    struct binlog_decoder_conf conf = {flavor, &f->collations, true,
-                                       false,  no_definition,  NULL};
+    struct source_sink sink = {f,          &f->arena,    on_begin,       on_table,
+                               on_version, on_rows,      on_truncate,    on_ddl,
+                               on_end,     on_heartbeat, on_table_error, on_missed};
+    struct binlog_decoder_conf conf = {.flavor = flavor,
+                                       .collations = &f->collations,
+                                       .verify_checksum = true,
+                                       .scratch = "/tmp",
+                                       .lookup = no_definition};
     position_init(&from, flavor == FLAVOR_MYSQL ? POSITION_MYSQL : POSITION_MARIADB);
     snprintf(from.file, sizeof(from.file), "golden");
     from.pos = 4;

@@ -1,0 +1,228 @@
+/* See decoder_world.h. */
+#include "support/decoder_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "support/binlog_support.h"
+
+static bool
+on_begin(void *ctx, const struct source_txn *txn, struct err *e)
+{
+    (void)e;
+    struct world *w = ctx;
+    w->begins++;
+    buf_addf(&w->told, "begin %.*s;", (int)txn->id.n, (const char *)txn->id.p);
+    snprintf(w->last_id, sizeof(w->last_id), "%.*s", (int)txn->id.n, (const char *)txn->id.p);
+    return true;
+}
+
+static bool
+on_end(void *ctx, const struct source_txn *txn, struct err *e)
+{
+    (void)txn;
+    (void)e;
+    struct world *w = ctx;
+    w->ends++;
+    buf_add_str(&w->told, "end;");
+    return true;
+}
+
+static bool
+on_table(void *ctx, const struct source_name *name, struct source_known *out, struct err *e)
+{
+    (void)name;
+    (void)e;
+    struct world *w = ctx;
+    *out = (struct source_known){.wanted = !w->unwanted, .table = w->table};
+    return true;
+}
+
+static bool
+on_version(void *ctx, struct table *t, void **user, struct err *e)
+{
+    (void)user;
+    (void)e;
+    struct world *w = ctx;
+    table_unref(w->table);
+    w->table = t;
+    return true;
+}
+
+static bool
+on_rows(void *ctx, const struct source_rows *rows, struct err *e)
+{
+    (void)e;
+    struct world *w = ctx;
+    w->rows += rows->count;
+    for (uint32_t i = 0; i < rows->count && rows->after; i++)
+        buf_addf(&w->told, "%c %d;", (char)rows->op,
+                 (int)rows->after[(size_t)i * rows->table->column_count].v.i);
+    return true;
+}
+
+static bool
+on_truncate(void *ctx, const struct source_name *name, struct bytes sql, struct err *e)
+{
+    (void)ctx;
+    (void)name;
+    (void)sql;
+    (void)e;
+    return true;
+}
+
+static bool
+on_ddl(void *ctx, const struct source_ddl *ddl, struct err *e)
+{
+    (void)ddl;
+    (void)e;
+    ((struct world *)ctx)->ddls++;
+    return true;
+}
+
+static bool
+on_heartbeat(void *ctx, struct err *e)
+{
+    (void)e;
+    ((struct world *)ctx)->heartbeats++;
+    return true;
+}
+
+static bool
+on_missed(void *ctx, struct bytes sql, struct err *e)
+{
+    (void)sql;
+    (void)e;
+    ((struct world *)ctx)->missed++;
+    return true;
+}
+
+static bool
+on_table_error(void *ctx, const struct source_name *name, void *user, const struct err *why,
+               struct err *e)
+{
+    (void)ctx;
+    (void)name;
+    (void)user;
+    *e = *why;
+    return false;
+}
+
+static bool
+no_definition(void *ctx, const struct source_name *name, enum definition_kind *kind,
+              struct table **out, struct err *e)
+{
+    (void)ctx;
+    (void)name;
+    (void)e;
+    *kind = DEFINITION_NONE;
+    *out = NULL;
+    return true;
+}
+
+void
+world_open_at(struct world *w, enum source_flavor flavor, const struct position *from)
+{
+    *w = (struct world){0};
+    support_collations(&w->collations);
+    arena_init(&w->arena, 0);
+    w->sink = (struct source_sink){w,          &w->arena,    on_begin,       on_table,
+                                   on_version, on_rows,      on_truncate,    on_ddl,
+                                   on_end,     on_heartbeat, on_table_error, on_missed};
+    struct binlog_decoder_conf conf = {.flavor = flavor,
+                                       .collations = &w->collations,
+                                       .verify_checksum = true,
+                                       .scratch = "/tmp",
+                                       .use_gtid = from->gtid != NULL,
+                                       .lookup = no_definition};
+    w->decoder = binlog_decoder_new(&conf, from, &w->sink);
+}
+
+void
+world_open(struct world *w, enum source_flavor flavor, const char *file, uint64_t pos)
+{
+    struct position from;
+    position_init(&from, flavor == FLAVOR_MYSQL ? POSITION_MYSQL : POSITION_MARIADB);
+    snprintf(from.file, sizeof(from.file), "%s", file);
+    from.pos = pos;
+    world_open_at(w, flavor, &from);
+    position_free(&from);
+}
+
+void
+world_close(struct world *w)
+{
+    binlog_decoder_free(w->decoder);
+    table_unref(w->table);
+    collations_free(&w->collations);
+    buf_free(&w->told);
+    arena_free(&w->arena);
+}
+
+void
+world_add_le(struct buf *b, uint64_t v, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        buf_add_byte(b, (uint8_t)(v >> (8 * i)));
+}
+
+bool
+world_feed(struct world *w, uint8_t type, uint16_t flags, uint32_t next_pos, struct bytes body,
+           struct err *e)
+{
+    struct buf b = {0};
+    world_add_le(&b, 1700000000, 4);
+    buf_add_byte(&b, type);
+    world_add_le(&b, 7, 4);
+    world_add_le(&b, BINLOG_HEADER + body.n, 4);
+    world_add_le(&b, next_pos, 4);
+    world_add_le(&b, flags, 2);
+    buf_add_bytes(&b, body);
+    bool ok = binlog_decoder_feed(w->decoder, buf_bytes(&b), e);
+    buf_free(&b);
+    return ok;
+}
+
+void
+world_must_feed(struct world *w, uint8_t type, uint32_t next_pos, struct bytes body)
+{
+    struct err e;
+    if (!world_feed(w, type, 0, next_pos, body, &e))
+        fail_msg("%s", e.text);
+}
+
+void
+world_rotate(struct world *w, uint16_t flags, const char *file, uint64_t pos)
+{
+    struct buf b = {0};
+    struct err e;
+    world_add_le(&b, pos, 8);
+    buf_add_str(&b, file);
+    assert_true(world_feed(w, BINLOG_ROTATE, flags, 0, buf_bytes(&b), &e));
+    buf_free(&b);
+}
+
+struct bytes
+world_query(struct buf *b, const char *sql)
+{
+    buf_reset(b);
+    world_add_le(b, 99, 4);
+    world_add_le(b, 0, 4);
+    buf_add_byte(b, 1);
+    world_add_le(b, 0, 2);
+    world_add_le(b, 0, 2);
+    buf_add(b, "d", 2);
+    buf_add_str(b, sql);
+    return buf_bytes(b);
+}
+
+/* Table d.t (id INT NOT NULL primary key), full metadata. */
+const uint8_t world_table_map[WORLD_TABLE_MAP] = {42, 0, 0,   0, 0,   0,   1, 0, 1, 'd',
+                                                  0,  1, 't', 0, 1,   3,   0, 0, 1, 1,
+                                                  0,  4, 3,   2, 'i', 'd', 8, 1, 0};
+const uint8_t world_write_rows[WORLD_WRITE_ROWS] = {42, 0, 0,    0, 0, 0, 1, 0, 2,
+                                                    0,  1, 0xff, 0, 5, 0, 0, 0};
