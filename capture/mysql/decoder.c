@@ -337,10 +337,6 @@ on_other(const struct binlog_event *ev, struct err *e)
     case BINLOG_INCIDENT:
         return err_set(e, MR_SOURCE_EVENT,
                        "INCIDENT: the server lost changes before it could log them");
-    case BINLOG_PARTIAL_UPDATE_ROWS:
-        return err_set(
-            e, MR_SOURCE_EVENT,
-            "PARTIAL_UPDATE_ROWS: binlog_row_value_options=PARTIAL_JSON is not supported yet");
     default:
         if (ev->flags & BINLOG_IGNORABLE)
             return true;
@@ -359,6 +355,7 @@ dispatch(struct binlog_decoder *d, const struct binlog_event *ev, struct err *e)
     case BINLOG_WRITE_ROWS:
     case BINLOG_UPDATE_ROWS:
     case BINLOG_DELETE_ROWS:
+    case BINLOG_PARTIAL_UPDATE_ROWS:
     case BINLOG_WRITE_ROWS_V1:
     case BINLOG_UPDATE_ROWS_V1:
     case BINLOG_DELETE_ROWS_V1:

@@ -20,6 +20,7 @@ struct rows_event {
     uint16_t flags;
     enum change_op op;
     bool compressed;
+    bool partial;
     uint64_t columns;
     struct bytes present, present_after;
     struct bytes rows;
@@ -37,11 +38,13 @@ rows_kind(uint8_t type, struct rows_event *out)
     case BINLOG_UPDATE_ROWS:
     case BINLOG_UPDATE_ROWS_V1:
     case BINLOG_MARIA_UPDATE_ROWS_COMPRESSED:
+    case BINLOG_PARTIAL_UPDATE_ROWS:
         out->op = OP_UPDATE;
         break;
     default:
         out->op = OP_DELETE;
     }
+    out->partial = type == BINLOG_PARTIAL_UPDATE_ROWS;
     out->compressed = type >= BINLOG_MARIA_WRITE_ROWS_COMPRESSED;
 }
 
@@ -52,7 +55,7 @@ rows_parse(const struct binlog_event *ev, struct rows_event *out, struct err *e)
     rows_kind(ev->type, out);
     out->table_id = reader_le(&r, 6);
     out->flags = (uint16_t)reader_le(&r, 2);
-    if (ev->type >= BINLOG_WRITE_ROWS && ev->type <= BINLOG_DELETE_ROWS) {
+    if (out->partial || (ev->type >= BINLOG_WRITE_ROWS && ev->type <= BINLOG_DELETE_ROWS)) {
         uint64_t extra = reader_le(&r, 2);
         r.failed = r.failed || extra < 2;
         reader_take(&r, extra - 2);
@@ -136,7 +139,8 @@ read_change(struct binlog_decoder *d, struct group *g, struct reader *r, struct 
     }
     if (g->rows->op == OP_DELETE)
         return true;
-    if (!row_plan_image(plan, r, g->rows->present_after, a, &d->after[at], e))
+    if (!(g->rows->partial ? row_plan_partial_image : row_plan_image)(
+            plan, r, g->rows->present_after, a, &d->after[at], e))
         return false;
     for (size_t i = 0; i < n && g->rows->op == OP_UPDATE; i++)
         if (d->after[at + i].kind == CELL_ABSENT)

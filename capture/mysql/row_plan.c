@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "capture/mysql/value.h"
 
+#define VALUE_PARTIAL_JSON UINT64_C(1)
+
 enum row_op {
     /* fixed size */
     ROW_INT,
@@ -54,8 +56,11 @@ struct row_plan {
     struct table *table;
     struct row_column *columns;
     uint16_t count;
-    size_t scratch;  /* arena bytes that the small made values of one image need at most */
-    struct buf made; /* of one value: JSON text, inflated bytes */
+    uint16_t json_count; /* columns of binary JSON */
+    size_t scratch;      /* arena bytes that the small made values of one image need at most */
+    struct buf made;     /* of one value: JSON text, inflated bytes */
+    struct bytes *documents; /* by column: binary JSON of the newest whole image; NULL: none */
+    struct arena nodes;      /* of one JSON document that is changed */
 };
 
 static uint64_t
@@ -229,6 +234,13 @@ bad_value(const struct row_plan *p, const struct row_column *c, enum err_code co
                    t->columns[c - p->columns].name);
 }
 
+struct image {
+    struct reader *r;
+    struct arena *arena;
+    char *scratch;
+    struct bytes partial; /* a bit for each JSON column of the table: differences only */
+};
+
 MUST static bool
 cell_text(struct row_plan *p, const struct row_column *c, struct bytes v, struct arena *a,
           struct cell *out, struct err *e)
@@ -247,7 +259,25 @@ cell_json(struct row_plan *p, const struct row_column *c, struct bytes v, struct
     buf_reset(&p->made);
     if (!value_json(v, &p->made))
         return bad_value(p, c, MR_SOURCE_CORRUPT, e);
+    p->documents[c - p->columns] = v;
     cell_of(CELL_JSON, arena_copy(a, buf_bytes(&p->made)), out);
+    return true;
+}
+
+/* Differences to the document of the image before: their length 4, then they. */
+MUST static bool
+cell_json_diff(struct row_plan *p, const struct row_column *c, struct image *im,
+               struct cell *out, struct err *e)
+{
+    struct bytes diffs = reader_take(im->r, reader_le(im->r, 4));
+    struct bytes document = p->documents[c - p->columns];
+    if (im->r->failed)
+        return true;
+    buf_reset(&p->made);
+    arena_reset(&p->nodes);
+    if (!document.p || !value_json_apply(document, diffs, &p->nodes, &p->made))
+        return bad_value(p, c, MR_SOURCE_CORRUPT, e);
+    cell_of(CELL_JSON, arena_copy(im->arena, buf_bytes(&p->made)), out);
     return true;
 }
 
@@ -275,12 +305,6 @@ inflate_value(struct row_plan *p, const struct row_column *c, struct bytes *v, s
     *v = arena_copy(a, buf_bytes(&p->made));
     return true;
 }
-
-struct image {
-    struct reader *r;
-    struct arena *arena;
-    char *scratch;
-};
 
 MUST static bool
 cell_sized(struct row_plan *p, const struct row_column *c, struct image *im, struct cell *out,
@@ -328,38 +352,72 @@ decode_cell(struct row_plan *p, const struct row_column *c, struct image *im, st
     return true;
 }
 
+static bool
+bit(struct bytes bits, unsigned i)
+{
+    return bits.p[i / 8] >> (i % 8) & 1;
+}
+
 static unsigned
 count_present(const struct row_plan *p, struct bytes present)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < p->count; i++)
-        n += present.p[i / 8] >> (i % 8) & 1;
+        n += bit(present, i);
     return n;
 }
 
-bool
-row_plan_image(struct row_plan *p, struct reader *r, struct bytes present, struct arena *a,
-               struct cell *out, struct err *e)
+MUST static bool
+read_image(struct row_plan *p, struct image *im, struct bytes present, struct cell *out,
+           struct err *e)
 {
-    unsigned at = 0;
+    unsigned at = 0, json = 0;
+    struct reader *r = im->r;
     struct bytes nulls = reader_take(r, (count_present(p, present) + 7) / 8);
-    struct image im = {r, a, p->scratch ? arena_alloc(a, p->scratch) : NULL};
+    im->scratch = p->scratch ? arena_alloc(im->arena, p->scratch) : NULL;
     for (unsigned i = 0; i < p->count && !r->failed; i++) {
-        if (!(present.p[i / 8] >> (i % 8) & 1)) {
+        bool partial =
+            im->partial.n && p->columns[i].op == ROW_JSON_BINARY && bit(im->partial, json++);
+        if (!bit(present, i)) {
             out[i] = (struct cell){.kind = CELL_ABSENT};
             continue;
         }
-        bool null = nulls.p[at / 8] >> (at % 8) & 1;
+        bool null = bit(nulls, at);
         at++;
         if (null)
             out[i] = (struct cell){.kind = CELL_NULL};
-        else if (!decode_cell(p, &p->columns[i], &im, &out[i], e))
+        else if (partial ? !cell_json_diff(p, &p->columns[i], im, &out[i], e)
+                         : !decode_cell(p, &p->columns[i], im, &out[i], e))
             return false;
     }
     if (r->failed)
         return err_set(e, MR_SOURCE_CORRUPT, "a row of %s.%s is cut short", p->table->database,
                        p->table->name);
     return true;
+}
+
+bool
+row_plan_image(struct row_plan *p, struct reader *r, struct bytes present, struct arena *a,
+               struct cell *out, struct err *e)
+{
+    struct image im = {.r = r, .arena = a};
+    if (p->documents)
+        memset(p->documents, 0, p->count * sizeof(*p->documents));
+    return read_image(p, &im, present, out, e);
+}
+
+bool
+row_plan_partial_image(struct row_plan *p, struct reader *r, struct bytes present,
+                       struct arena *a, struct cell *out, struct err *e)
+{
+    struct image im = {.r = r, .arena = a};
+    uint64_t options = reader_lenenc(r);
+    if (options & ~VALUE_PARTIAL_JSON)
+        return err_set(e, MR_SOURCE_EVENT, "row value options %llx are not known",
+                       (unsigned long long)options);
+    if (options & VALUE_PARTIAL_JSON)
+        im.partial = reader_take(r, (p->json_count + 7U) / 8);
+    return read_image(p, &im, present, out, e);
 }
 
 struct table *
@@ -562,7 +620,11 @@ row_plan_new(const struct binlog_map *m, struct table *t, const struct collation
             return err_wrap(e, "%s.%s", t->database, t->name);
         }
         p->scratch += scratch_of(&p->columns[i]);
+        if (p->columns[i].op == ROW_JSON_BINARY)
+            p->json_count++;
     }
+    if (p->json_count)
+        p->documents = mem_array(p->count, sizeof(*p->documents));
     *out = p;
     return true;
 }
@@ -576,6 +638,8 @@ row_plan_free(struct row_plan *p)
         charset_close(p->columns[i].charset);
     free(p->columns);
     buf_free(&p->made);
+    free(p->documents);
+    arena_free(&p->nodes);
     table_unref(p->table);
     free(p);
 }

@@ -29,5 +29,11 @@ row_plan_table(const struct row_plan *p);
 MUST bool
 row_plan_image(struct row_plan *p, struct reader *r, struct bytes present, struct arena *a,
                struct cell *out, struct err *e);
+/* The image after of a PARTIAL_UPDATE_ROWS event, behind its image before: value options
+ * (lenenc), when they say PARTIAL_JSON a bit for each JSON column of the table, then the image,
+ * where columns with a set bit hold differences [mysql-server rpl_record.cc, unpack_row]. */
+MUST bool
+row_plan_partial_image(struct row_plan *p, struct reader *r, struct bytes present,
+                       struct arena *a, struct cell *out, struct err *e);
 
 #endif

@@ -36,6 +36,10 @@ value_time_old(int32_t v, struct cell *out);
  */
 bool
 value_json(struct bytes doc, struct buf *out);
+/* The same of the document after the differences (PARTIAL_JSON). The arena is scratch. False:
+ * damaged, or they do not fit the document. */
+bool
+value_json_apply(struct bytes doc, struct bytes diffs, struct arena *a, struct buf *out);
 
 /* 16 bytes as MariaDB logs them -> text; out holds UUID_TEXT. */
 void

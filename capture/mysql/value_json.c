@@ -13,14 +13,11 @@
 
 #include "base/hash.h"
 #include "capture/mysql/binlog_map.h"
+#include "capture/mysql/json_binary.h"
 #include "capture/mysql/value.h"
 #include "schema/number_text.h"
 
 enum json_type {
-    JSON_SMALL_OBJECT = 0,
-    JSON_LARGE_OBJECT = 1,
-    JSON_SMALL_ARRAY = 2,
-    JSON_LARGE_ARRAY = 3,
     JSON_LITERAL = 4,
     JSON_INT16 = 5,
     JSON_UINT16 = 6,
@@ -32,11 +29,6 @@ enum json_type {
     JSON_STRING = 12,
     JSON_OPAQUE = 15,
 };
-
-#define DEPTH_MAX 100
-
-static bool
-put_value(uint8_t type, struct bytes at, struct buf *out, unsigned depth);
 
 /* The letter behind the backslash; 0 = none. */
 static char
@@ -61,8 +53,8 @@ short_escape(uint8_t c)
     }
 }
 
-static void
-put_string(struct bytes s, struct buf *out)
+void
+json_binary_put_string(struct bytes s, struct buf *out)
 {
     uint8_t *p = buf_reserve(out, s.n * 6 + 2);
     if (!p)
@@ -242,7 +234,7 @@ put_sized(uint8_t type, struct bytes at, struct buf *out)
         return false;
     if (type == JSON_OPAQUE)
         return put_opaque(field, v, out);
-    put_string(v, out);
+    json_binary_put_string(v, out);
     return true;
 }
 
@@ -297,19 +289,11 @@ put_scalar(uint8_t type, struct bytes at, struct buf *out)
     return !r.failed;
 }
 
-struct container {
-    struct bytes all;   /* from the count field on */
-    struct reader keys; /* objects: key entries */
-    struct reader values;
-    unsigned width; /* of counts and offsets */
-    uint64_t count;
-};
-
-static bool
-open_container(uint8_t type, struct bytes at, struct container *c)
+bool
+json_binary_open(uint8_t type, struct bytes at, struct json_container *c)
 {
-    bool object = type == JSON_SMALL_OBJECT || type == JSON_LARGE_OBJECT;
     struct reader r = reader_of(at);
+    c->object = type == JSON_SMALL_OBJECT || type == JSON_LARGE_OBJECT;
     c->width = type == JSON_LARGE_OBJECT || type == JSON_LARGE_ARRAY ? 4 : 2;
     c->count = reader_le(&r, c->width);
     uint64_t size = reader_le(&r, c->width);
@@ -318,19 +302,18 @@ open_container(uint8_t type, struct bytes at, struct container *c)
     c->all = bytes_of(at.p, (size_t)size);
     r = reader_of(c->all);
     reader_take(&r, (size_t)2 * c->width);
-    c->keys = reader_of(reader_take(&r, object ? c->count * (c->width + 2) : 0));
+    c->keys = reader_of(reader_take(&r, c->object ? c->count * (c->width + 2) : 0));
     c->values = reader_of(reader_take(&r, c->count * (c->width + 1)));
     return !r.failed;
 }
 
 static bool
-put_key(struct container *c, struct buf *out)
+take_key(struct json_container *c, struct bytes *key)
 {
     uint64_t offset = reader_le(&c->keys, c->width), n = reader_le(&c->keys, 2);
     if (c->keys.failed || offset > c->all.n || n > c->all.n - offset)
         return false;
-    put_string(bytes_of(c->all.p + offset, n), out);
-    buf_add_str(out, ": ");
+    *key = bytes_of(c->all.p + offset, n);
     return true;
 }
 
@@ -341,57 +324,58 @@ is_inline(uint8_t type, unsigned width)
            (width == 4 && (type == JSON_INT32 || type == JSON_UINT32));
 }
 
-static bool
-put_element(struct container *c, struct buf *out, unsigned depth)
+bool
+json_binary_next(struct json_container *c, struct json_element *out)
 {
-    uint8_t type = reader_u8(&c->values);
-    struct bytes entry = reader_take(&c->values, c->width);
+    if (c->object && !take_key(c, &out->key))
+        return false;
+    out->type = reader_u8(&c->values);
+    out->at = reader_take(&c->values, c->width);
     if (c->values.failed)
         return false;
-    if (is_inline(type, c->width))
-        return put_value(type, entry, out, depth);
-    struct reader r = reader_of(entry);
+    if (is_inline(out->type, c->width))
+        return true;
+    struct reader r = reader_of(out->at);
     uint64_t offset = reader_le(&r, c->width);
     /* an element lies behind the header of its container: no document can contain itself */
     if (offset < (uint64_t)2 * c->width || offset >= c->all.n)
         return false;
-    return put_value(type, bytes_of(c->all.p + offset, c->all.n - offset), out, depth);
+    out->at = bytes_of(c->all.p + offset, c->all.n - offset);
+    return true;
 }
 
 static bool
 put_container(uint8_t type, struct bytes at, struct buf *out, unsigned depth)
 {
-    bool object = type == JSON_SMALL_OBJECT || type == JSON_LARGE_OBJECT;
-    struct container c;
-    if (depth > DEPTH_MAX || !open_container(type, at, &c))
+    struct json_container c;
+    if (depth > JSON_DEPTH_MAX || !json_binary_open(type, at, &c))
         return false;
-    buf_add_byte(out, object ? '{' : '[');
+    buf_add_byte(out, c.object ? '{' : '[');
     for (uint64_t i = 0; i < c.count && !out->failed; i++) {
+        struct json_element x;
+        if (!json_binary_next(&c, &x))
+            return false;
         if (i)
             buf_add_str(out, ", ");
-        if ((object && !put_key(&c, out)) || !put_element(&c, out, depth + 1))
+        if (c.object) {
+            json_binary_put_string(x.key, out);
+            buf_add_str(out, ": ");
+        }
+        if (!json_binary_put(x.type, x.at, out, depth + 1))
             return false;
     }
-    buf_add_byte(out, object ? '}' : ']');
+    buf_add_byte(out, c.object ? '}' : ']');
     return true;
 }
 
-static bool
-put_value(uint8_t type, struct bytes at, struct buf *out, unsigned depth)
+bool
+json_binary_put(uint8_t type, struct bytes at, struct buf *out, unsigned depth)
 {
     if (type <= JSON_LARGE_ARRAY)
         return put_container(type, at, out, depth);
     if (type == JSON_STRING || type == JSON_OPAQUE)
         return put_sized(type, at, out);
     return put_scalar(type, at, out);
-}
-
-/* No valid document grows more than this: damaged ones, whose parts may lie in each other, stop
- * here. */
-static size_t
-text_max(struct bytes doc)
-{
-    return doc.n * 16 + 1024;
 }
 
 bool
@@ -402,8 +386,8 @@ value_json(struct bytes doc, struct buf *out)
         return true;
     }
     size_t max = out->max;
-    out->max = out->n + text_max(doc);
-    bool ok = put_value(doc.p[0], bytes_of(doc.p + 1, doc.n - 1), out, 0) && !out->failed;
+    out->max = out->n + JSON_TEXT_MAX(doc.n);
+    bool ok = json_binary_put(doc.p[0], bytes_of(doc.p + 1, doc.n - 1), out, 0) && !out->failed;
     out->max = max;
     return ok;
 }
