@@ -71,6 +71,18 @@ describe(struct session *s, struct captured *t, struct err *e)
     return version == NULL || tables_version(s, t, version, e);
 }
 
+/* An event of ours: the target's table is emptied. */
+static bool
+empty(struct session *s, struct captured *t, struct bytes sql, struct err *e)
+{
+    struct arena a;
+    arena_init(&a, 1024);
+    struct progress_record r = truncate_record(t, sql, &a);
+    bool ok = core_event(s, &r, e);
+    arena_free(&a);
+    return ok;
+}
+
 static bool
 table_created(struct session *s, struct captured *t, struct bytes sql, struct err *e)
 {
@@ -80,13 +92,8 @@ table_created(struct session *s, struct captured *t, struct bytes sql, struct er
     }
     if (!t->dropped) /* CREATE TABLE IF NOT EXISTS */
         return true;
-    struct arena a;
-    arena_init(&a, 1024);
-    struct progress_record r = truncate_record(t, sql, &a);
-    bool ok = core_event(s, &r, e);
-    arena_free(&a);
     t->dropped = false;
-    return ok && (t->loaded ? tables_note(s, t, e) : loads_begin(s, t, e));
+    return empty(s, t, sql, e) && (t->loaded ? tables_note(s, t, e) : loads_begin(s, t, e));
 }
 
 /* Other rows may stand under the name now. */
@@ -149,7 +156,8 @@ ddl_rows_missed(void *ctx, struct bytes sql, struct err *e)
     for (struct captured *t = tables_first(s); t != NULL; t = t->next) {
         if (t->table == NULL || t->stopped || t->dropped)
             continue;
-        if (!(s->task->full ? loads_begin(s, t, e) : tables_stop(s, t, &why, e)))
+        if (!(s->task->full ? empty(s, t, sql, e) && loads_begin(s, t, e)
+                            : tables_stop(s, t, &why, e)))
             return false;
     }
     return true;

@@ -54,12 +54,15 @@ class Work:
         return target_tick(self.target, self.name)
 
     def stir(self):
-        """Everything that is no row: a new table, an added column, a truncate, a load anew."""
+        """Everything that is no row: a new table, an added column, a truncate, a load anew; and XA transactions."""
         self.tables += 1
         table = f"{self.name}.extra{self.tables}"
         self.source.execute(f"CREATE TABLE {table} (k INT PRIMARY KEY)", f"INSERT INTO {table} VALUES (1), (2)",
                             f"ALTER TABLE {table} ADD COLUMN x INT", f"INSERT INTO {table} VALUES (3, 3)",
                             f"TRUNCATE TABLE {table}", f"INSERT INTO {table} VALUES (4, 4)")
+        self.source.execute("XA START 'one'", f"INSERT INTO {table} VALUES (5, 5)", "XA END 'one'",
+                            "XA COMMIT 'one' ONE PHASE", "XA START 'two'", f"INSERT INTO {table} VALUES (6, 6)",
+                            "XA END 'two'", "XA PREPARE 'two'", "XA COMMIT 'two'")
 
     def goes_on(self, what, seconds=60):
         at = self.tick()
