@@ -1,0 +1,333 @@
+"""Every event of the logs, on real servers: what binlog_cat streams is what an independent client sees in the tables, or
+the refusal has its code and names the place."""
+
+import json
+import random
+import re
+
+import pytest
+
+from stack import Mariadb, Mysql97
+from test_source_mysql import Source, by_text, fold, golden, normal
+
+FAMILY = ["mysql97", "mysql80", "mariadb"]
+MYSQL = ["mysql97", "mysql80"]
+
+
+@pytest.fixture
+def server(request):
+    return request.getfixturevalue(request.param)
+
+
+def on(*names):
+    return pytest.mark.parametrize("server", names, indirect=True)
+
+
+def run(server, *statements):
+    """In one session; (statement, values) where there are values."""
+    connection = server.connect(database="golden")
+    try:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(*statement) if isinstance(statement, tuple) else cursor.execute(statement)
+            return cursor.fetchall()
+    finally:
+        connection.close()
+
+
+def start(server):
+    server.execute("DROP DATABASE IF EXISTS golden", "CREATE DATABASE golden CHARACTER SET utf8mb4")
+    return Source(server), Source(server).now()
+
+
+def check(server, source, begin):
+    lines = source.lines("stream", begin, source.now())
+    tables = fold(lines, "golden")
+    for (table,) in server.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'golden' "
+                                   "AND table_type = 'BASE TABLE'"):
+        shown = by_text(normal(row) for row in golden.rows_of(server.port, table))
+        assert by_text(tables.get(table, [])) == shown, table
+    return lines
+
+
+def follow(server, *statements):
+    source, begin = start(server)
+    run(server, *statements)
+    return check(server, source, begin)
+
+
+def refused(server, *statements):
+    """The last line of the refusal."""
+    source, begin = start(server)
+    run(server, *statements)
+    done = source.run("stream", begin, source.now())
+    assert done.returncode == 1, done.stdout
+    return done.stderr.splitlines()[-1]
+
+
+def types_in_log(server):
+    """Event types since the last FLUSH BINARY LOGS."""
+    log = server.execute("SHOW BINARY LOGS")[-1][0]
+    return {row[2] for row in server.execute(f"SHOW BINLOG EVENTS IN '{log}'")}
+
+
+# Rows.
+
+
+NAMES = ["a", "b", "aa", "x y", 'q"', "back\\", "é", "日本", "1", "", "a.b", "$", "new\nline", "\x07"]
+
+
+def document(r, depth=0):
+    kind = r.random()
+    if depth < 4 and kind < 0.35:
+        return {r.choice(NAMES): document(r, depth + 1) for _ in range(r.randrange(6))}
+    if depth < 4 and kind < 0.7:
+        return [document(r, depth + 1) for _ in range(r.randrange(6))]
+    return r.choice([None, True, False, r.randrange(-9, 70000), -2**40, r.random() * 1e5, "", "é\"\\\n\x01/", "x" * 200])
+
+
+def path(r):
+    def leg():
+        return r.choice([f".{json.dumps(r.choice(NAMES), ensure_ascii=False)}", f"[{r.randrange(6)}]", "[last]",
+                         f"[last-{r.randrange(3)}]"])
+    return "$" + "".join(leg() for _ in range(r.randrange(1, 4)))
+
+
+def value(r):
+    return r.choice([("CAST(%s AS JSON)", json.dumps(document(r, 2))), ("CAST(%s AS DECIMAL(20,5))", "-12.5"),
+                     ("CAST(%s AS DATETIME(6))", "2024-02-03 04:05:06.789"), ("%s", "text"), ("%s", r.randrange(70000))])
+
+
+def json_change(r, column):
+    function = r.choice(["JSON_SET", "JSON_SET", "JSON_REPLACE", "JSON_REMOVE"])
+    text, values = "", []
+    for _ in range(r.randrange(1, 4)):
+        values.append(path(r))
+        text += ", %s"
+        if function != "JSON_REMOVE":
+            mark, v = value(r)
+            text += ", " + mark
+            values.append(v)
+    return f"{column} = {function}({column}{text})", values
+
+
+def json_update(r, rows):
+    columns = r.sample(["a", "b", "c"], r.randrange(1, 4))
+    changes = [json_change(r, column) for column in columns]
+    some = ", ".join(str(r.randrange(rows)) for _ in range(3))
+    return (f"UPDATE IGNORE t SET {', '.join(c for c, _ in changes)}, n = n + {r.randrange(2)} WHERE k IN ({some})",
+            [v for _, values in changes for v in values])
+
+
+@on(*MYSQL)
+def test_json_differences_give_the_document_that_the_server_shows(server):
+    r = random.Random(5)
+    inserts = [("INSERT INTO t VALUES (%s, %s, 0, %s, %s)",
+                [k, json.dumps(document(r)), r.choice([None, json.dumps(document(r))]),
+                 json.dumps({"pad": "p" * 500, "v": document(r)})]) for k in range(30)]
+    server.execute("FLUSH BINARY LOGS")
+    follow(server, "SET binlog_row_value_options = 'PARTIAL_JSON'",
+           "CREATE TABLE t (k INT PRIMARY KEY, a JSON, n INT, b JSON, c JSON NOT NULL)", *inserts,
+           *[json_update(r, 30) for _ in range(600)])
+    assert "Update_rows_partial" in types_in_log(server)
+
+
+@on(*FAMILY)
+def test_a_table_made_by_select_has_its_rows(server):
+    follow(server, "CREATE TABLE a (k INT PRIMARY KEY, v VARCHAR(20))", "INSERT INTO a VALUES (1, 'x'), (2, 'y')",
+           "CREATE TABLE b (PRIMARY KEY (k)) SELECT k, v, k + 1 AS n FROM a", "INSERT INTO b VALUES (9, 'z', 9)",
+           "CREATE TABLE IF NOT EXISTS c (k INT PRIMARY KEY) SELECT k FROM b WHERE k > 1")
+
+
+@on(*FAMILY)
+def test_rows_of_partitions_and_between_them(server):
+    follow(server, "CREATE TABLE p (k INT, d INT, PRIMARY KEY (k, d)) PARTITION BY RANGE (d) (PARTITION a VALUES LESS THAN "
+                   "(10), PARTITION b VALUES LESS THAN (20), PARTITION c VALUES LESS THAN MAXVALUE)",
+           "INSERT INTO p VALUES (1, 5), (2, 15), (3, 25), (4, 6)", "UPDATE p SET d = d + 10 WHERE k < 3",
+           "DELETE FROM p WHERE d > 20",
+           "CREATE TABLE h (k INT PRIMARY KEY, v INT) PARTITION BY HASH (k) PARTITIONS 7",
+           "INSERT INTO h SELECT k, d FROM p", "UPDATE h SET k = k + 100, v = 1")
+
+
+@on("mariadb")
+def test_sequences_are_no_tables(server):
+    lines = follow(server, "CREATE SEQUENCE s START WITH 5", "CREATE TABLE t (k INT PRIMARY KEY, v INT)",
+                   "INSERT INTO t VALUES (NEXTVAL(s), 1)", "INSERT INTO t VALUES (NEXT VALUE FOR s, 2)",
+                   "SELECT SETVAL(s, 100)", "INSERT INTO t VALUES (NEXTVAL(s), 3)")
+    assert not [line for line in lines if line.get("table") == "s"]
+
+
+@on(*FAMILY)
+def test_xa_transactions_give_what_was_committed(server):
+    lines = follow(
+        server, "CREATE TABLE t (k INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (1, 1)",
+        "XA START 'a', 'b', 3", "UPDATE t SET v = 2", "INSERT INTO t VALUES (2, 2)", "XA END 'a', 'b', 3",
+        "XA PREPARE 'a', 'b', 3", "XA COMMIT 'a', 'b', 3",
+        "XA START 'r'", "INSERT INTO t VALUES (3, 3)", "XA END 'r'", "XA PREPARE 'r'", "XA ROLLBACK 'r'",
+        "XA START 'one'", "SAVEPOINT s", "INSERT INTO t VALUES (4, 4)", "ROLLBACK TO s", "INSERT INTO t VALUES (5, 5)",
+        "XA END 'one'", "XA COMMIT 'one' ONE PHASE",
+        "XA START 'gone'", "INSERT INTO t VALUES (6, 6)", "XA END 'gone'", "XA ROLLBACK 'gone'",
+        "XA START 'empty'", "SELECT * FROM t", "XA END 'empty'", "XA PREPARE 'empty'", "XA COMMIT 'empty'")
+    assert not [line for line in lines if line.get("event") == "rows_missed"]
+
+
+def quarter(k):
+    return f"INSERT INTO t SELECT k + {k}, REPEAT('abc', k) FROM t"
+
+
+@on(*FAMILY)
+def test_compressed_transactions_and_events(server):
+    maria = server.script.startswith("mariadb")
+    server.execute("FLUSH BINARY LOGS")
+    if maria:
+        server.execute("SET GLOBAL log_bin_compress = ON", "SET GLOBAL log_bin_compress_min_len = 10")
+    try:
+        follow(server, *([] if maria else ["SET binlog_transaction_compression = ON"]),
+               "CREATE TABLE t (k INT PRIMARY KEY, v TEXT)", "INSERT INTO t VALUES (1, REPEAT('abc', 1000))",
+               *[quarter(1 << n) for n in range(11)], "UPDATE t SET v = CONCAT(v, 'x') WHERE k % 3 = 0",
+               "DELETE FROM t WHERE k % 5 = 0",
+               "XA START 'x'", "INSERT INTO t VALUES (-1, REPEAT('z', 5000))", "XA END 'x'", "XA PREPARE 'x'",
+               "XA COMMIT 'x'")
+        found = types_in_log(server)
+    finally:
+        if maria:
+            server.execute("SET GLOBAL log_bin_compress = OFF", "SET GLOBAL log_bin_compress_min_len = 256")
+    assert {"Write_rows_compressed_v1", "Query_compressed"} <= found if maria else "Transaction_payload" in found
+
+
+@on(*FAMILY)
+def test_an_event_above_sixteen_megabytes(server):
+    old = server.execute("SELECT @@GLOBAL.max_allowed_packet")[0][0]
+    server.execute("SET GLOBAL max_allowed_packet = 134217728")
+    try:
+        follow(server, "CREATE TABLE t (k INT PRIMARY KEY, v LONGTEXT)", "INSERT INTO t VALUES (1, REPEAT('abcdefgh', 4500000))",
+               "INSERT INTO t VALUES (2, 'small')", "UPDATE t SET k = 3 WHERE k = 1")
+    finally:
+        server.execute(f"SET GLOBAL max_allowed_packet = {old}")
+
+
+# Logs.
+
+
+@on(*FAMILY)
+def test_checksums_switched_in_mid_stream(server):
+    source, begin = start(server)
+    run(server, "CREATE TABLE t (k INT PRIMARY KEY)")
+    for i, kind in enumerate(("NONE", "CRC32", "NONE", "CRC32")):
+        run(server, f"INSERT INTO t VALUES ({2 * i})", f"SET GLOBAL binlog_checksum = {kind}",
+            f"INSERT INTO t VALUES ({2 * i + 1})")
+    check(server, source, begin)
+    server.execute("SET GLOBAL binlog_checksum = NONE")
+    try:
+        follow(server, "CREATE TABLE t (k INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    finally:
+        server.execute("SET GLOBAL binlog_checksum = CRC32")
+
+
+@on(*FAMILY)
+def test_logs_rotate_all_the_time(server):
+    old = server.execute("SELECT @@GLOBAL.max_binlog_size")[0][0]
+    server.execute("SET GLOBAL max_binlog_size = 4096")
+    files = len(server.execute("SHOW BINARY LOGS"))
+    try:
+        follow(server, "CREATE TABLE t (k INT PRIMARY KEY, v TEXT)", "INSERT INTO t VALUES (1, REPEAT('abc', 300))",
+               *[quarter(1 << n) for n in range(8)],
+               *[f"UPDATE t SET v = '{n}' WHERE k = {n}" for n in range(60)],
+               *[s for n in range(20) for s in ("BEGIN", f"DELETE FROM t WHERE k = {n}", "FLUSH BINARY LOGS",
+                                                f"INSERT INTO t VALUES ({n}, 'again')", "COMMIT")])
+    finally:
+        server.execute(f"SET GLOBAL max_binlog_size = {old}")
+    assert len(server.execute("SHOW BINARY LOGS")) > files + 10
+
+
+@on("mysql97")
+def test_tagged_gtids(server):
+    source, begin = start(server)
+    run(server, "CREATE TABLE t (k INT PRIMARY KEY)", "SET gtid_next = 'AUTOMATIC:tag_1'", "INSERT INTO t VALUES (1)",
+        "INSERT INTO t VALUES (2)", "SET gtid_next = 'AUTOMATIC'", "INSERT INTO t VALUES (3)")
+    middle = source.now()
+    run(server, "SET gtid_next = 'AUTOMATIC:zz'", "INSERT INTO t VALUES (4)")
+    lines = check(server, source, begin)
+    assert [line for line in lines if re.search(r":tag_1:\d+$", line.get("id", ""))]
+    assert "tag_1:1-2" in middle
+    later = [line for line in source.lines("stream", middle, source.now()) if "op" in line]
+    assert len(later) == 1  # nothing that the tagged set contains comes again
+
+
+@on(*FAMILY)
+def test_a_purged_log_is_named(server):
+    source, begin = start(server)
+    run(server, "CREATE TABLE t (k INT PRIMARY KEY)", "INSERT INTO t VALUES (1)", "FLUSH BINARY LOGS",
+        "INSERT INTO t VALUES (2)")
+    last = server.execute("SHOW BINARY LOGS")[-1][0]
+    server.execute(f"PURGE BINARY LOGS TO '{last}'")
+    assert source.refusal("stream", begin, source.now()) == "MR1007"
+
+
+@on(*FAMILY)
+def test_a_prepared_transaction_whose_log_is_purged_is_named(server):
+    source, _ = start(server)
+    run(server, "CREATE TABLE t (k INT PRIMARY KEY)", "FLUSH BINARY LOGS")
+    place = json.loads(source.now())
+    run(server, "FLUSH BINARY LOGS", "INSERT INTO t VALUES (2)", "FLUSH BINARY LOGS")
+    position = {**json.loads(source.now()), "xa": {"file": place["file"], "pos": place["pos"]}}
+    server.execute(f"PURGE BINARY LOGS TO '{server.execute('SHOW BINARY LOGS')[-1][0]}'")
+    assert source.refusal("stream", json.dumps(position), source.now()) == "MR1007"
+
+
+def encrypted(server, source, begin):
+    run(server, "CREATE TABLE t (k INT PRIMARY KEY, v TEXT)", "INSERT INTO t VALUES (1, REPEAT('secret', 50))",
+        "FLUSH BINARY LOGS", "UPDATE t SET v = 'changed'", "INSERT INTO t VALUES (2, 'x')")
+    check(server, source, begin)
+    log = server.execute("SHOW BINARY LOGS")[-2][0]
+    assert b"secretsecret" not in (server.data / "data" / log).read_bytes()
+
+
+def test_encrypted_logs_of_mariadb(tmp_path):
+    (tmp_path / "keys").write_text("1;" + "a7" * 32 + "\n")
+    server = Mariadb(tmp_path, "encrypted")
+    server.start("--plugin-load-add=file_key_management", f"--file-key-management-filename={tmp_path}/keys",
+                 "--encrypt-binlog=ON", "--binlog-row-metadata=FULL")
+    with server:
+        encrypted(server, *start(server))
+
+
+def test_encrypted_logs_of_mysql(tmp_path):
+    server = Mysql97(tmp_path, "encrypted").start()
+    with server:
+        folder = server.data / "data"
+        (folder / "component_keyring_file.cnf").write_text(json.dumps({"path": f"{tmp_path}/keyring", "read_only": False}))
+        server.execute("INSTALL COMPONENT 'file://component_keyring_file'", "SET GLOBAL binlog_encryption = ON")
+        encrypted(server, *start(server))
+
+
+# What cannot be followed.
+
+
+@on(*FAMILY)
+def test_rows_changed_by_a_statement_are_refused_with_their_place(server):
+    if server.script == "mysql97":
+        server.execute("SET GLOBAL binlog_format = ROW")
+    line = refused(server, "CREATE TABLE t (k INT PRIMARY KEY)", "SET SESSION binlog_format = STATEMENT",
+                   "INSERT INTO t VALUES (1)")
+    assert line.startswith("MR1011") and re.search(r"binlog\.\d+:\d+", line)
+
+
+@on(*FAMILY)
+def test_an_incident_stops_with_its_place(server):
+    """A statement on a table that cannot roll back, too large for the cache of statements: rows that no log holds."""
+    old = server.execute("SELECT @@GLOBAL.max_binlog_stmt_cache_size")[0][0]
+    server.execute("SET GLOBAL max_binlog_stmt_cache_size = 4096", "SET GLOBAL binlog_stmt_cache_size = 4096")
+    try:
+        source, begin = start(server)
+        run(server, "CREATE TABLE t (k INT PRIMARY KEY, v TEXT) ENGINE=MyISAM")
+        rows = ", ".join(f"({k}, REPEAT('x', 3000))" for k in range(20))
+        with pytest.raises(Exception):
+            run(server, f"INSERT INTO t VALUES {rows}")
+        run(server, "FLUSH BINARY LOGS")
+    finally:
+        server.execute(f"SET GLOBAL max_binlog_stmt_cache_size = {old}", "SET GLOBAL binlog_stmt_cache_size = 32768")
+    done = source.run("stream", begin, source.now())
+    assert done.returncode == 1, done.stdout
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("MR1009") and "INCIDENT" in line and re.search(r"binlog\.\d+:\d+", line)
