@@ -70,9 +70,11 @@ class Work:
 
 
 @pytest.fixture(scope="module")
-def points(request, binaries, kafka, mysql97, mariadb, tmp_path_factory):
-    """One deployment for all failpoints: each death is followed by a start without a fault."""
-    with Deployment(binaries, kafka, tmp_path_factory.mktemp("points")) as d:
+def points(binaries, mysql97, mariadb, tmp_path_factory):
+    """One deployment for all failpoints, with a broker of its own because it lives beside the tests that follow: each
+    death is followed by a start without a fault."""
+    folder = tmp_path_factory.mktemp("points")
+    with Kafka(folder) as kafka, Deployment(binaries, kafka, folder) as d:
         work = Work(d, "points", mysql97, mariadb)
         with Writers(mysql97, work.ladder, work.bank, pause=0.002):
             yield work
