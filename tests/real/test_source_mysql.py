@@ -219,7 +219,6 @@ def stream_of(server, *statements):
 @pytest.mark.parametrize("code, statements", [
     ("MR1006", ["INSERT INTO refused.t VALUES (1, 'a')", "SET SESSION binlog_row_image = MINIMAL", "UPDATE refused.t SET v = 'b'"]),
     ("MR1011", ["SET SESSION binlog_format = STATEMENT", "INSERT INTO refused.t VALUES (1, 'a')"]),
-    ("MR1009", ["XA START 'x'", "INSERT INTO refused.t VALUES (1, 'a')", "XA END 'x'", "XA PREPARE 'x'", "XA COMMIT 'x'"]),
 ])
 def test_what_cannot_be_followed_stops_the_stream(server, code, statements):
     done = stream_of(server, *statements)
