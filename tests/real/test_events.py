@@ -4,6 +4,8 @@ the refusal has its code and names the place."""
 import json
 import random
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -292,12 +294,18 @@ def test_encrypted_logs_of_mariadb(tmp_path):
         encrypted(server, *start(server))
 
 
-def test_encrypted_logs_of_mysql(tmp_path):
-    server = Mysql97(tmp_path, "encrypted").start()
+def test_encrypted_logs_of_mysql(tmp_path, mysql97):
+    """A keyring is loaded at the start, by a manifest beside the program and settings beside the component."""
+    program = Path(f"/proc/{mysql97.pid}/exe").resolve()
+    component = program.parents[1] / "lib/mysql/plugin/component_keyring_file.so"
+    shutil.copy(program, tmp_path / "mysqld")
+    (tmp_path / "mysqld.my").write_text(json.dumps({"components": "file://component_keyring_file"}))
+    (tmp_path / component.name).symlink_to(component)
+    (tmp_path / "component_keyring_file.cnf").write_text(json.dumps({"path": f"{tmp_path}/keyring", "read_only": False}))
+    server = Mysql97(tmp_path, "encrypted")
+    server.environment = {"MYSQLD": str(tmp_path / "mysqld")}
+    server.start(f"--plugin-dir={tmp_path}", "--binlog-encryption=ON")
     with server:
-        folder = server.data / "data"
-        (folder / "component_keyring_file.cnf").write_text(json.dumps({"path": f"{tmp_path}/keyring", "read_only": False}))
-        server.execute("INSTALL COMPONENT 'file://component_keyring_file'", "SET GLOBAL binlog_encryption = ON")
         encrypted(server, *start(server))
 
 
@@ -331,3 +339,37 @@ def test_an_incident_stops_with_its_place(server):
     assert done.returncode == 1, done.stdout
     line = done.stderr.splitlines()[-1]
     assert line.startswith("MR1009") and "INCIDENT" in line and re.search(r"binlog\.\d+:\d+", line)
+
+
+@pytest.mark.slow
+@on("mysql80")
+def test_a_transaction_above_four_gigabytes(server):
+    """Headers have 32 bits for positions; a position behind it is served from the file's beginning."""
+    old = server.execute("SELECT @@GLOBAL.max_allowed_packet")[0][0]
+    server.execute("SET GLOBAL max_allowed_packet = 268435456")
+    try:
+        source, begin = start(server)
+        run(server, "CREATE TABLE t (k INT PRIMARY KEY, v LONGTEXT)", "FLUSH BINARY LOGS",
+            "INSERT INTO t VALUES (1, '')", "BEGIN",
+            *[f"UPDATE t SET v = REPEAT('{c}', 70000000)" for c in "abcdefghijklmnopqrstuvwxyzABCDEFGH"],
+            "UPDATE t SET v = 'end'", "COMMIT", "INSERT INTO t VALUES (2, 'after')")
+        done = source.run("count", begin, source.now())
+        assert done.returncode == 0, done.stderr
+        assert " rows=37 " in done.stderr
+        name, size = next((row[0], row[1]) for row in server.execute("SHOW BINARY LOGS") if row[1] > 1 << 32)
+        behind = {**json.loads(source.now()), "file": name, "pos": rotation(server, name, size), "gtid": None}
+        lines = source.lines("stream", json.dumps(behind), source.now())
+        assert [line["after"]["k"] for line in lines if "op" in line] == ["int0 2"]
+    finally:
+        server.execute(f"SET GLOBAL max_allowed_packet = {old}", "DROP DATABASE golden",
+                       f"PURGE BINARY LOGS TO '{server.execute('SHOW BINARY LOGS')[-1][0]}'")
+
+
+def rotation(server, name, size):
+    """Where the file's ROTATE event begins: its end is the file's, its length is in the last bytes."""
+    with open(server.data / "data" / name, "rb") as log:
+        log.seek(size - 200)
+        tail = log.read()
+    following = server.execute("SHOW BINARY LOGS")[-1][0].encode()
+    at = tail.rindex(following)
+    return size - 200 + at - 8 - 19

@@ -39,7 +39,7 @@ def run_tool(name, *arguments):
     program = BENCH / name
     if not program.exists():
         pytest.skip(f"{program} is not built")
-    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=600)
 
 
 class Source:
