@@ -13,6 +13,8 @@
 #include "apply/gate_core.h"
 #include "base/mem.h"
 
+#define ROWS_KEEP 16384 /* a partition's, between batches */
+
 struct gate *
 gate_new(const struct gate_conf *c)
 {
@@ -642,6 +644,18 @@ gate_part_last(const struct gate *g, uint32_t part)
     return p->last;
 }
 
+/* Empty: what one large transaction needed is not kept for ever. */
+static void
+rows_trim(struct gate_part *p)
+{
+    p->row_head = p->row_len = 0;
+    if (p->row_cap <= ROWS_KEEP)
+        return;
+    free(p->rows);
+    p->rows = NULL;
+    p->row_cap = 0;
+}
+
 void
 gate_take(struct gate *g, uint32_t table, const struct gate_decision *d)
 {
@@ -652,7 +666,7 @@ gate_take(struct gate *g, uint32_t table, const struct gate_decision *d)
         p->judged -= p->take;
         p->take = 0;
         if (p->row_head == p->row_len)
-            p->row_head = p->row_len = 0;
+            rows_trim(p);
     }
     if (!d->ready)
         return;

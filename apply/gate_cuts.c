@@ -366,10 +366,25 @@ event_count(struct gate *g, const struct progress_record *r)
     g->fresh_events++;
 }
 
+/* Nobody would ever take its events. */
+static bool
+is_dropped(const struct gate *g, const char *topic)
+{
+    uint32_t table;
+    if (gate_table_find(g, topic, &table))
+        return false;
+    for (uint32_t i = 0; i < g->table_count; i++)
+        if (g->tables[i].dropped && strcmp(g->tables[i].topic, topic) == 0)
+            return true;
+    return false;
+}
+
 static void
 feed_event(struct gate *g, const struct progress_record *r)
 {
     size_t at = g->event_count;
+    if (is_dropped(g, r->table))
+        return;
     while (at && g->events[at - 1]->e.id.seq > r->seq)
         at--;
     if (at && g->events[at - 1]->e.id.seq == r->seq &&

@@ -66,14 +66,16 @@ open_cut(struct session *s)
 static void
 cut_add(struct publisher_cut *c, struct bytes key, struct bytes value)
 {
-    struct publisher_record *grown =
-        arena_alloc(&c->arena, (c->count + 1) * sizeof(*c->records));
-    if (c->count > 0)
-        memcpy(grown, c->records, c->count * sizeof(*grown));
-    grown[c->count].key = arena_copy(&c->arena, key);
-    grown[c->count].value = arena_copy(&c->arena, value);
-    c->records = grown;
-    c->count++;
+    if (c->count == c->capacity) {
+        c->capacity = c->capacity == 0 ? 4 : 2 * c->capacity;
+        struct publisher_record *grown =
+            arena_alloc(&c->arena, c->capacity * sizeof(*c->records));
+        if (c->count > 0)
+            memcpy(grown, c->records, c->count * sizeof(*grown));
+        c->records = grown;
+    }
+    c->records[c->count++] = (struct publisher_record){.key = arena_copy(&c->arena, key),
+                                                       .value = arena_copy(&c->arena, value)};
 }
 
 static void

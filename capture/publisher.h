@@ -39,7 +39,7 @@ struct publisher_record {
 struct publisher_cut {
     struct arena arena;
     struct publisher_record *records; /* in order; the progress record is the last */
-    size_t count;
+    size_t count, capacity;
     uint64_t rows;
     uint64_t closed_us; /* monotonic */
     bool ok;

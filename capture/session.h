@@ -97,6 +97,7 @@ struct session {
     struct publisher_cut **done;
     size_t done_count, done_capacity;
     atomic_bool publisher_failed;
+    atomic_bool woken; /* an INBOX_WAKE is in the inbox */
 };
 
 /* ---- core.c: the stream into blocks and cuts ---- */

@@ -38,9 +38,20 @@ on_done(void *ctx, struct publisher_cut *cut)
         s->done[s->done_count++] = cut;
         pthread_mutex_unlock(&s->done_lock);
     }
-    /* A full inbox wakes the core anyhow. */
-    bool woken = ring_try_push(s->inbox, &wake);
-    (void)woken;
+    /* One at a time: a core that is busy opening must not meet an inbox full of them, which
+     * the reader and the loaders would wait for, also to end. */
+    if (!atomic_exchange(&s->woken, true) && !ring_try_push(s->inbox, &wake))
+        atomic_store(&s->woken, false);
+}
+
+/* Of the inbox, NULL: none came. */
+static struct inbox_item *
+next_item(struct session *s, int timeout_ms)
+{
+    struct inbox_item *it = ring_pop(s->inbox, timeout_ms);
+    if (it != NULL && it->kind == INBOX_WAKE)
+        atomic_store(&s->woken, false);
+    return it;
 }
 
 /* ---- opening ---- */
@@ -153,7 +164,7 @@ static void
 drain_inbox(struct session *s)
 {
     struct inbox_item *it;
-    while ((it = ring_pop(s->inbox, 0)) != NULL)
+    while ((it = next_item(s, 0)) != NULL)
         if (it->kind == INBOX_CHUNK)
             loader_chunk_free((struct loader_chunk *)it);
 }
@@ -293,11 +304,11 @@ wait_ms(const struct session *s)
 static bool
 session_step(struct session *s, uint64_t *watched_ms, struct err *e)
 {
-    struct inbox_item *it = ring_pop(s->inbox, wait_ms(s));
+    struct inbox_item *it = next_item(s, wait_ms(s));
     for (int i = 0; it != NULL; i++) {
         if (!handle_item(s, it, e))
             return false;
-        it = i < BURST ? ring_pop(s->inbox, 0) : NULL;
+        it = i < BURST ? next_item(s, 0) : NULL;
     }
     if (!core_confirm(s, e) || !loads_emit(s, e) || !loads_pump(s, e))
         return false;
@@ -331,7 +342,7 @@ session_save(struct session *s, struct err *e)
             return true;
         if (clock_mono_ms() > until)
             return err_set(e, MR_KAFKA_UNREACHABLE, "the last cut is not confirmed");
-        ring_pop(s->inbox, 20);
+        (void)next_item(s, 20);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "core.h"
 
 #include "apply/gate.h"
+#include "apply/gate_core.h"
 
 /* One table with two partitions, or more of them; progress offsets count up by themselves. */
 struct bench {
@@ -579,6 +580,40 @@ an_idle_table_may_move_its_checkpoint_up(void **state)
     gate_free(b.g);
 }
 
+static void
+events_of_a_table_that_was_dropped_are_not_kept(void **state)
+{
+    struct bench b = bench_new();
+    progress(&b, epoch_of(1, 0));
+    gate_table_drop(b.g, b.table);
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        struct progress_record cut = cut_of(1, seq - 1, seq);
+        cut.events = 1;
+        progress(&b, event_of(1, seq, EVENT_TRUNCATE, 1));
+        progress(&b, cut);
+    }
+    assert_int_equal(b.g->event_count, 0);
+    gate_free(b.g);
+}
+
+static void
+memory_of_a_large_unit_is_given_back(void **state)
+{
+    struct bench b = bench_new();
+    progress(&b, epoch_of(1, 0));
+    for (uint64_t seq = 1; seq <= 100000; seq++)
+        row(&b, 0, 1, seq);
+    progress(&b, touching(1, 0, 100000, 100000, 100000, 0, 0));
+    struct gate_decision d = decide(&b);
+    assert_true(d.ready);
+    take(&b, &d);
+    assert_int_equal(b.g->parts[b.part[0]].row_cap, 0);
+    row(&b, 0, 1, 100001);
+    progress(&b, touching(1, 100000, 100001, 1, 100001, 0, 0));
+    assert_true(decide(&b).ready);
+    gate_free(b.g);
+}
+
 int
 main(void)
 {
@@ -610,6 +645,8 @@ main(void)
         cmocka_unit_test(many_cuts_are_added_up_and_no_row_is_lost_by_it),
         cmocka_unit_test(a_base_inside_added_up_cuts_asks_for_a_new_gate),
         cmocka_unit_test(an_idle_table_may_move_its_checkpoint_up),
+        cmocka_unit_test(events_of_a_table_that_was_dropped_are_not_kept),
+        cmocka_unit_test(memory_of_a_large_unit_is_given_back),
     };
     return RUN_TESTS(tests);
 }
