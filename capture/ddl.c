@@ -55,22 +55,6 @@ database_dropped(struct session *s, struct bytes db, struct err *e)
     return true;
 }
 
-/* Its definition as it is now: the topic and the target table are made without waiting for
- * rows. */
-static bool
-describe(struct session *s, struct captured *t, struct err *e)
-{
-    struct table *version = NULL;
-    struct err why;
-    if (!s->ops->describe(s->source, t->db, t->name, &version, &why)) {
-        if (why.class == ERR_TABLE)
-            return tables_stop(s, t, &why, e);
-        *e = why;
-        return false;
-    }
-    return version == NULL || tables_version(s, t, version, e);
-}
-
 /* An event of ours: the target's table is emptied. */
 static bool
 empty(struct session *s, struct captured *t, struct bytes sql, struct err *e)
@@ -83,12 +67,14 @@ empty(struct session *s, struct captured *t, struct bytes sql, struct err *e)
     return ok;
 }
 
+/* A definition as it is now: the topic and the target table are made without waiting for rows.
+ */
 static bool
 table_created(struct session *s, struct captured *t, struct bytes sql, struct err *e)
 {
     if (t->table == NULL) {
         t->born = true;
-        return describe(s, t, e);
+        return tables_describe(s, t, e);
     }
     if (!t->dropped) /* CREATE TABLE IF NOT EXISTS */
         return true;
@@ -103,7 +89,7 @@ table_replaced(struct session *s, struct captured *t, struct err *e)
     bool back = t->dropped;
     t->dropped = false;
     if (t->table == NULL)
-        return describe(s, t, e);
+        return tables_describe(s, t, e);
     if (s->task->full)
         return loads_begin(s, t, e);
     return !back || tables_note(s, t, e);

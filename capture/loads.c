@@ -10,6 +10,7 @@
 
 #define CHUNK_ROWS       20000
 #define MISMATCH_WAIT_MS 200
+#define MISMATCHES       3 /* behind the change, before the source is asked */
 
 /* A window of a range and, once the loader came back, its chunk. */
 struct pending {
@@ -28,6 +29,8 @@ struct range {
     bool restarting;  /* windows were discarded: none is opened until all came back */
     bool end_seen;    /* the last chunk is in memory */
     uint64_t wait_ms; /* not before this moment */
+    unsigned
+        mismatches; /* chunks in a row that did not fit, the stream being past their mark */
 };
 
 struct load {
@@ -411,17 +414,27 @@ loads_discard(struct session *s, struct captured *t)
     clean(&l->range);
 }
 
+/* The definition moved on. The next rows of the stream bring the new one; a table that is not
+ * written any more has none, and is asked for when the stream is past the change. */
 static bool
-chunk_failed(struct session *s, struct range *r, const struct err *why, struct err *e)
+chunk_mismatch(struct session *s, struct range *r, const struct loader_chunk *c, struct err *e)
+{
+    bool past =
+        c->low.kind != POSITION_NONE && position_covers(sequencer_position(s->seq), &c->low);
+    bool ask = past && ++r->mismatches == MISMATCHES;
+    r->wait_ms = clock_mono_ms() + MISMATCH_WAIT_MS;
+    window_table_discard(r->load->windows);
+    clean(r);
+    return !ask || tables_describe(s, r->load->t, e);
+}
+
+static bool
+chunk_failed(struct session *s, struct range *r, const struct loader_chunk *c,
+             const struct err *why, struct err *e)
 {
     struct captured *t = r->load->t;
-    if (why->code == MR_SOURCE_TABLE_SCHEMA && why->class == ERR_RETRY) {
-        /* The definition moved on; the stream will bring the new one. */
-        r->wait_ms = clock_mono_ms() + MISMATCH_WAIT_MS;
-        window_table_discard(r->load->windows);
-        clean(r);
-        return true;
-    }
+    if (why->code == MR_SOURCE_TABLE_SCHEMA && why->class == ERR_RETRY)
+        return chunk_mismatch(s, r, c, e);
     if (why->class == ERR_TABLE)
         return tables_stop(s, t, why, e);
     *e = *why;
@@ -450,9 +463,10 @@ loads_chunk(struct session *s, struct loader_chunk *c, struct err *e)
         l->rows_total = c->estimate.rows;
     if (!c->ok) {
         struct err why = c->err;
-        return chunk_failed(s, r, &why, e);
+        return chunk_failed(s, r, c, &why, e);
     }
     struct window *w = r->pending[at].window;
+    r->mismatches = 0;
     if (window_may_read(w, &c->low) && window_read(w, &c->high))
         r->end_seen = r->end_seen || c->chunk.last;
     clean(r);

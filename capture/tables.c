@@ -310,6 +310,20 @@ tables_version(struct session *s, struct captured *t, struct table *version, str
     return true;
 }
 
+bool
+tables_describe(struct session *s, struct captured *t, struct err *e)
+{
+    struct table *version = NULL;
+    struct err why;
+    if (!s->ops->describe(s->source, t->db, t->name, &version, &why)) {
+        if (why.class == ERR_TABLE)
+            return tables_stop(s, t, &why, e);
+        *e = why;
+        return false;
+    }
+    return version == NULL || tables_version(s, t, version, e);
+}
+
 static bool
 resume_one(struct session *s, const struct progress_record *r, struct err *e)
 {
@@ -384,18 +398,8 @@ tables_discover(struct session *s, struct err *e)
     if (!s->ops->list_tables(s->source, discover_one, s, e))
         return err_wrap(e, "listing the source's tables");
     for (struct captured *t = s->tables->first; t != NULL; t = t->next) {
-        struct table *version = NULL;
-        if (t->table != NULL || t->stopped)
-            continue;
-        if (!s->ops->describe(s->source, t->db, t->name, &version, e)) {
-            struct err why = *e;
-            if (why.class != ERR_TABLE)
-                return err_wrap(e, "definition of %s.%s", t->db, t->name);
-            if (!tables_stop(s, t, &why, e))
-                return false;
-        } else if (version != NULL && !tables_version(s, t, version, e)) {
-            return false;
-        }
+        if (t->table == NULL && !t->stopped && !tables_describe(s, t, e))
+            return err_wrap(e, "definition of %s.%s", t->db, t->name);
     }
     return true;
 }

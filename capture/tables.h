@@ -62,6 +62,10 @@ tables_discover(struct session *s, struct err *e);
  * stops the table only. */
 MUST bool
 tables_version(struct session *s, struct captured *t, struct table *version, struct err *e);
+/* The same with the definition that the source has now, for a table whose rows need not come.
+ */
+MUST bool
+tables_describe(struct session *s, struct captured *t, struct err *e);
 /* Writes the version event again with the present flags. */
 MUST bool
 tables_note(struct session *s, struct captured *t, struct err *e);

@@ -77,6 +77,20 @@ def test_a_table_that_was_stopped_is_loaded_whole_when_the_task_is_resumed(site)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("change", ["DROP COLUMN x", "MODIFY n BIGINT"])
+def test_a_table_altered_while_it_is_loaded_and_never_written_again_is_loaded_to_its_end(site, change):
+    d, source, target = site
+    source.execute("ALTER TABLE reload.t ADD COLUMN x INT DEFAULT 5, ADD COLUMN n INT DEFAULT 6",
+                   *(f"INSERT INTO reload.t (k, pad) VALUES {rows}" for rows in numbers(1, 30000, 500)))
+    capture, _ = d.start_both()
+    task = d.create("reload4", source, target, databases="reload")
+    wait_until(lambda: begun(capture), 30, "the load")
+    source.execute(f"ALTER TABLE reload.t {change}")
+    assert not ended(capture), "the load was over before the change"
+    d.caught_up(task, source, target, ["reload"])
+
+
+@pytest.mark.slow
 def test_a_table_dropped_and_made_again_while_it_is_loaded_anew_arrives(site):
     d, source, target = site
     source.execute(*(f"INSERT INTO reload.t VALUES {rows}" for rows in numbers(1, 30000, 500)))
