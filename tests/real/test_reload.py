@@ -81,7 +81,7 @@ def test_a_table_that_was_stopped_is_loaded_whole_when_the_task_is_resumed(site)
 def test_a_table_altered_while_it_is_loaded_and_never_written_again_is_loaded_to_its_end(site, change):
     d, source, target = site
     source.execute("ALTER TABLE reload.t ADD COLUMN x INT DEFAULT 5, ADD COLUMN n INT DEFAULT 6",
-                   *(f"INSERT INTO reload.t (k, pad) VALUES {rows}" for rows in numbers(1, 30000, 500)))
+                   *(f"INSERT INTO reload.t (k, pad) VALUES {rows}" for rows in numbers(1, 60000, 500)))
     capture, _ = d.start_both()
     task = d.create("reload4", source, target, databases="reload")
     wait_until(lambda: begun(capture), 30, "the load")
