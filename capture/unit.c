@@ -325,13 +325,15 @@ session_step(struct session *s, uint64_t *watched_ms, struct err *e)
     return true;
 }
 
-/* The position is saved when the last cut is confirmed. */
+/* The position is saved when the last cut is confirmed. One without rows is one, too: a row
+ * that stopped its table must not be met again by who resumes it. */
 static bool
 session_save(struct session *s, struct err *e)
 {
     struct sequencer_state st;
     sequencer_state(s->seq, &st);
-    if (st.rows > 0 && !core_close(s, e))
+    bool moved = !position_covers(sequencer_confirmed(s->seq), sequencer_position(s->seq));
+    if ((st.rows > 0 || moved) && !core_close(s, e))
         return false;
     uint64_t until = clock_mono_ms() + STOP_WAIT_MS;
     for (;;) {

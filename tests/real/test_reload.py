@@ -1,12 +1,10 @@
 """Tables that are loaded again while the task runs: after a replacement, after a stop, whatever dies meanwhile."""
 
 import re
-import time
 
 import pytest
 
 from lib.deploy import Deployment
-from lib.workload import Marker
 from stack import wait_until
 
 CHUNKS = {"load.chunk.bytes": "64KiB", "load.connections": 1}
@@ -36,14 +34,6 @@ def ended(capture):
     return len(re.findall(r"\bload_end\b", capture.log))
 
 
-def behind_the_stop(d, source, target):
-    """The place of the row that stopped the table is passed for good."""
-    marker = Marker(source, "reload").create()
-    marker.n = time.time_ns()
-    marker.put()
-    d.wait(lambda: marker.arrived(target), "the others go on")
-
-
 def test_a_load_of_a_table_that_was_loaded_before_survives_the_death_of_capture(site):
     d, source, target = site
     source.execute("INSERT INTO reload.t VALUES (1, 'old'), (2, 'old'), (99999, 'old')",
@@ -70,7 +60,6 @@ def test_a_table_that_was_stopped_is_loaded_whole_when_the_task_is_resumed(site)
     source.execute("INSERT INTO reload.t VALUES (5000, REPEAT('x', 2000000))")
     d.wait(lambda: "MR2006" in d.show(task)["err-msg"], "the table is stopped")
     source.execute("UPDATE reload.t SET pad = 'while it was stopped' WHERE k < 100", "DELETE FROM reload.t WHERE k > 1900")
-    behind_the_stop(d, source, target)
     d.verb("pause", task)
     d.verb("resume", task)
     d.caught_up(task, source, target, ["reload"])
