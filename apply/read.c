@@ -9,7 +9,8 @@
  * A row of a schema that no known version has waits until the progress topic was read up to its
  * end as it was when the row was met: a row of ours always comes after its version event. If it
  * is unknown then, it is of another incarnation, and void; were it ours after all, the gate
- * would miss it in a cut's count and stop.
+ * would miss it in a cut's count and stop. The end is asked once for all rows that were fetched
+ * together: a topic may begin with millions of rows of a task that was dropped.
  *
  * A partition is polled only while there is room for rows. Progress records have their own
  * consumer. Thread: intake.
@@ -270,7 +271,6 @@ plan_of(struct apply_part *p, const struct consumer_message *m, struct plan **ou
         *wait = true;
         return true;
     }
-    p->wait_progress = -1;
     return true;
 }
 
@@ -331,6 +331,7 @@ note_poll(struct apply_part *p)
     for (size_t i = 0; i < p->batch.n; i++)
         bytes += p->batch.msgs[i].key.n + p->batch.msgs[i].value.n;
     p->more = p->batch.n > 0;
+    p->wait_progress = -1;
     if (bytes)
         p->eof = false;
     if (p->batch.n || p->batch.eof)

@@ -93,3 +93,16 @@ def test_a_table_dropped_and_made_again_while_it_is_loaded_anew_arrives(site):
                    "INSERT INTO reload.t VALUES (7, 'of the new table')")
     d.caught_up(task, source, target, ["reload"])
     assert begun(capture) > ended(capture), "the load was over before the drop"
+
+
+def test_rows_of_a_dropped_task_of_the_name_with_another_schema_are_passed_over_quickly(site):
+    d, source, target = site
+    source.execute(*(f"INSERT INTO reload.t VALUES {rows}" for rows in numbers(1, 20000, 10)))
+    d.start_both()
+    for n in range(2):
+        task = d.create("reload5", source, target, databases="reload")
+        d.caught_up(task, source, target, ["reload"])
+        d.drop(task)
+        if n == 0:
+            source.execute("ALTER TABLE reload.t ADD COLUMN x INT")
+            target.execute("DROP DATABASE reload")
