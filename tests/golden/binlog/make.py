@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the golden binary logs: runs schema*.sql on a fresh log of a real server, keeps the log file, and asks the server with an
+"""Makes the golden binary logs: runs schema*.sql (a NAME with -events: events*.sql) on a fresh log of a real server, keeps the log file, and asks the server with an
 independent client what the tables hold.
 
     make.py NAME PORT DATADIR      writes NAME.binlog and NAME.jsonl (one row a line: table, cells as tests/support prints them)
@@ -122,7 +122,7 @@ def statements(name):
             yield line
 
 
-def fill(port):
+def fill(port, what="schema"):
     """Makes schema `golden` and runs the statements."""
     connection = connect(port)
     cursor = connection.cursor()
@@ -130,7 +130,7 @@ def fill(port):
     cursor.execute("create database golden character set utf8mb4 collate utf8mb4_general_ci")
     cursor.execute("use golden")
     cursor.execute("set session sql_mode = '', time_zone = '+00:00'")
-    for file in ("schema.sql", "schema_mariadb.sql" if maria else "schema_mysql.sql"):
+    for file in (f"{what}.sql", f"{what}_mariadb.sql" if maria else f"{what}_mysql.sql"):
         for statement in statements(file):
             cursor.execute(statement)
 
@@ -140,12 +140,12 @@ def main():
     cursor = connect(port).cursor()
     cursor.execute("drop database if exists golden")
     cursor.execute("flush binary logs")
-    fill(port)
+    fill(port, "events" if name.endswith("-events") else "schema")
     cursor.execute("show binary logs")
     log = cursor.fetchall()[-1][0]
     cursor.execute("flush binary logs")
     (HERE / f"{name}.binlog").write_bytes((datadir / "data" / log).read_bytes())
-    cursor.execute("select table_name from information_schema.tables where table_schema = 'golden' order by 1")
+    cursor.execute("select table_name from information_schema.tables where table_schema = 'golden' and table_type = 'BASE TABLE' order by 1")
     with open(HERE / f"{name}.jsonl", "w") as out:
         for (table,) in cursor.fetchall():
             for row in rows_of(port, table):

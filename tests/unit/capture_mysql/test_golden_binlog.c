@@ -193,9 +193,9 @@ no_definition(void *ctx, const struct source_name *name, enum definition_kind *k
               struct table **out, struct err *e)
 {
     (void)ctx;
-    (void)name;
     (void)e;
-    *kind = DEFINITION_NONE;
+    bool sequence = bytes_eq(name->table, BYTES_LIT("s_seq"));
+    *kind = sequence ? DEFINITION_SEQUENCE : DEFINITION_NONE;
     *out = NULL;
     return true;
 }
@@ -306,6 +306,15 @@ the_log_of_mariadb_1011_holds_what_its_tables_hold(void **state)
     check_golden("mariadb1011", FLAVOR_MARIADB);
 }
 
+static void
+every_kind_of_event_gives_what_the_tables_hold(void **state)
+{
+    (void)state;
+    check_golden("mysql97-events", FLAVOR_MYSQL);
+    check_golden("mysql80-events", FLAVOR_MYSQL);
+    check_golden("mariadb1011-events", FLAVOR_MARIADB);
+}
+
 int
 main(void)
 {
@@ -313,6 +322,7 @@ main(void)
         cmocka_unit_test(the_log_of_mysql_97_holds_what_its_tables_hold),
         cmocka_unit_test(the_log_of_mysql_80_holds_what_its_tables_hold),
         cmocka_unit_test(the_log_of_mariadb_1011_holds_what_its_tables_hold),
+        cmocka_unit_test(every_kind_of_event_gives_what_the_tables_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
