@@ -44,6 +44,7 @@ struct binlog_decoder {
     struct xa_store *prepared;
     struct xa_held *xa;    /* between XA START and XA PREPARE: takes the rows */
     struct xa_held *ended; /* by the open transaction: dropped when it is whole */
+    bool xa_changed;       /* what is held is not what the position says */
     struct binlog_gtid gtid;
     struct source_txn txn;
     char txn_id[TXN_ID_MAX];

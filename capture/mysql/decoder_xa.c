@@ -35,7 +35,7 @@ decoder_xa_start(struct binlog_decoder *d, const struct binlog_xid *id, struct e
     if (d->xa)
         return err_set(e, MR_SOURCE_CORRUPT, "an XA transaction begins inside another");
     d->xa = xa_store_open(d->prepared, id, d->file, d->begin_pos);
-    d->began = true;
+    d->began = d->xa_changed = true;
     return true;
 }
 
@@ -133,13 +133,15 @@ decoder_xa_settle(struct binlog_decoder *d)
     struct position *p = &d->position;
     const char *file = "";
     uint64_t pos = 0;
+    d->xa_changed = d->xa_changed || d->ended;
     if (d->ended)
         xa_store_drop(d->prepared, d->ended);
     if (d->xa) /* began, and has no end */
         xa_store_drop(d->prepared, d->xa);
     d->ended = d->xa = NULL;
-    if (d->skip)
+    if (d->skip || !d->xa_changed)
         return;
+    d->xa_changed = false;
     if (!xa_store_oldest(d->prepared, &file, &pos))
         pos = 0;
     snprintf(p->xa_file, sizeof(p->xa_file), "%s", file);

@@ -312,6 +312,17 @@ def test_encrypted_logs_of_mysql(tmp_path, mysql97):
 # What cannot be followed.
 
 
+@on("mariadb")
+def test_a_system_versioned_table_is_refused_by_name_and_the_others_go_on(server):
+    source, begin = start(server)
+    run(server, "CREATE TABLE v (k INT PRIMARY KEY, x INT) WITH SYSTEM VERSIONING", "CREATE TABLE t (k INT PRIMARY KEY)",
+        "INSERT INTO v VALUES (1, 1)", "UPDATE v SET x = 2", "DELETE FROM v", "INSERT INTO t VALUES (1)")
+    lines = source.lines("stream", begin, source.now())
+    errors = [line["error"] for line in lines if line.get("event") == "table_error"]
+    assert len(errors) == 1 and errors[0].startswith("MR1015") and "system versioning" in errors[0]
+    assert [line["after"] for line in lines if "op" in line] == [{"k": "int0 1"}]
+
+
 @on(*FAMILY)
 def test_rows_changed_by_a_statement_are_refused_with_their_place(server):
     if server.script == "mysql97":

@@ -71,6 +71,11 @@ def kills(request, binaries, kafka, folder, source, faults, **options):
         work = XaWork(d, name, source, target, **options)
         for held, first in (("first", 0), ("second", 10000), ("third", 20000)):
             work.hold(held, first)
+        # what is read again, for the rows held, goes over changes of other tables
+        source.execute(f"CREATE TABLE {name}.other (k INT PRIMARY KEY)", f"INSERT INTO {name}.other VALUES (1), (2)",
+                       f"ALTER TABLE {name}.other ADD x INT DEFAULT 7", f"INSERT INTO {name}.other VALUES (3, 3)",
+                       f"CREATE TABLE {name}.emptied (k INT PRIMARY KEY)", f"INSERT INTO {name}.emptied VALUES (1)",
+                       f"TRUNCATE TABLE {name}.emptied", f"INSERT INTO {name}.emptied VALUES (2)")
         with xa.XaWriters(source, *work.ladders, pause=0.005) as writers:
             for i, fault in enumerate(faults):
                 work.die_at(fault)
