@@ -7,6 +7,8 @@
 #include "schema/sql_literal.h"
 #include "schema/types_mysql.h"
 
+#define VECTOR_SHORT 250 /* floats that fit in a row beside other columns */
+
 /* Where text goes and what it is for. */
 struct writer {
     const struct ddl_target *to;
@@ -163,6 +165,17 @@ add_template(const struct column *c, const char *template, struct buf *out)
     }
 }
 
+/* "int(9) unsigned zerofill" of the source: the width is part of how values are shown. */
+static bool
+add_zerofill(const struct column *c, struct buf *out)
+{
+    const char *text = c->source_type, *open = text ? strchr(text, '(') : NULL;
+    if (!open || !type_is_integer(c->type) || !strstr(text, "zerofill"))
+        return false;
+    buf_add_str(out, open);
+    return true;
+}
+
 void
 ddl_type_text(const struct column *c, enum source_flavor flavor, struct buf *out)
 {
@@ -170,8 +183,25 @@ ddl_type_text(const struct column *c, enum source_flavor flavor, struct buf *out
     if (c->type == COL_GEOMETRY && geometry_name(c->source_type, out))
         return;
     add_template(c, flavor == FLAVOR_MARIADB ? t->mariadb : t->mysql, out);
+    if (add_zerofill(c, out))
+        return;
     if (c->is_unsigned)
         buf_add_str(out, " unsigned");
+}
+
+/* The type at the target. */
+static void
+add_type(const struct writer *w, const struct column *c)
+{
+    if (c->type != COL_VECTOR || !w->to->lacks_vector) {
+        ddl_type_text(c, w->to->flavor, w->sql);
+        return;
+    }
+    note(w, c->name, "the target lacks VECTOR: kept as bytes, float32 little-endian");
+    if (c->length <= VECTOR_SHORT)
+        buf_addf(w->sql, "varbinary(%u)", c->length * 4);
+    else
+        buf_add_str(w->sql, "mediumblob");
 }
 
 /* ---- defaults ---- */
@@ -254,7 +284,7 @@ add_column(const struct writer *w, const struct column *c)
 {
     sql_ident(c->name, w->sql);
     buf_add_byte(w->sql, ' ');
-    ddl_type_text(c, w->to->flavor, w->sql);
+    add_type(w, c);
     add_collation(w, c);
     if (c->generated) {
         buf_addf(w->sql, " %s", generated_clause(w, c));
@@ -419,8 +449,8 @@ same_column(const struct alter *a, const struct column *x, const struct column *
     wx.notes = wy.notes = NULL;
     wx.sql = &p;
     wy.sql = &q;
-    ddl_type_text(x, a->w.to->flavor, &p);
-    ddl_type_text(y, a->w.to->flavor, &q);
+    add_type(&wx, x);
+    add_type(&wy, y);
     add_collation(&wx, x);
     add_collation(&wy, y);
     bool same = bytes_eq(buf_bytes(&p), buf_bytes(&q)) && x->nullable == y->nullable &&

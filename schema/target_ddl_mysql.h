@@ -18,6 +18,7 @@ struct ddl_target {
     enum source_flavor flavor;
     const char *database;
     const char *table;
+    bool lacks_vector; /* no type VECTOR: kept as its bytes */
     /* Collations of the target, any order. NULL: not known, then a target of the source's
      * flavor has them all and another one those without a flavor's mark (0900, uca1400, nopad).
      */

@@ -109,6 +109,13 @@ text_holds(const struct column *have, uint32_t characters)
                                  : have->length >= characters);
 }
 
+static bool
+bytes_hold(const struct column *have, uint32_t bytes)
+{
+    return type_is_binary(have->type) && have->type != COL_BINARY &&
+           (is_large(have->type) ? large_capacity(have->type) >= bytes : have->length >= bytes);
+}
+
 bool
 ddl_column_fits(const struct column *want, const struct column *have)
 {
@@ -139,7 +146,8 @@ ddl_column_fits(const struct column *want, const struct column *have)
     case COL_INET6:
         return have->type == COL_INET6 || text_holds(have, 45);
     case COL_VECTOR:
-        return have->type == COL_VECTOR && have->length == want->length;
+        return have->type == COL_VECTOR ? have->length == want->length
+                                        : bytes_hold(have, want->length * 4);
     default:
         return have->type == want->type;
     }

@@ -23,6 +23,7 @@ ddl_target_of(const struct sink_lane *l, const char *db, const char *table)
     return (struct ddl_target){.flavor = l->sink->maria ? FLAVOR_MARIADB : FLAVOR_MYSQL,
                                .database = db,
                                .table = table,
+                               .lacks_vector = l->sink->lacks_vector,
                                .collations = l->sink->collations,
                                .collation_count = l->sink->collations_len};
 }
@@ -256,7 +257,7 @@ make_fit(struct sink_lane *l, const struct sink_step *s, struct err *e)
     if (!session_ready(l, e))
         return false;
     bool done = run_text(l, s, &refused);
-    if (!done && refused.class != ERR_TABLE) {
+    if (!done && refused.class != ERR_TABLE && refused.code != MR_TARGET_QUERY) {
         *e = refused;
         return false;
     }

@@ -67,6 +67,13 @@ is_geometry(struct bytes type)
            has_word(type, "polygon");
 }
 
+/* The byte that stands behind a backslash in a column type. */
+static uint8_t
+unescaped(uint8_t c)
+{
+    return c == 'n' ? '\n' : c == 'r' ? '\r' : c == '0' ? 0 : c;
+}
+
 /* The labels of enum('a','b''c'). */
 static void
 read_labels(struct bytes type, struct column *c, struct arena *a)
@@ -83,9 +90,9 @@ read_labels(struct bytes type, struct column *c, struct arena *a)
         for (; at < type.n; at++) {
             if (type.p[at] == '\'' && (at + 1 == type.n || type.p[at + 1] != '\''))
                 break;
-            if (type.p[at] == '\'' || (type.p[at] == '\\' && at + 1 < type.n))
-                at++;
-            *out++ = type.p[at];
+            bool escape = type.p[at] == '\\' && at + 1 < type.n;
+            at += escape || type.p[at] == '\'';
+            *out++ = escape ? unescaped(type.p[at]) : type.p[at];
         }
         at++;
         labels[c->label_count++] = bytes_of(begin, (size_t)(out - begin));

@@ -154,6 +154,7 @@ probe(struct sink *s, struct err *e)
         s->infile = bytes_eq(rows.cells[1], BYTES_LIT("1"));
         const struct mysql_server *v = mysql_conn_server(s->conn);
         s->maria = v->flavor == MYSQL_FLAVOR_MARIADB;
+        s->lacks_vector = v->version < (s->maria ? 110701 : 90000);
         s->row_alias = v->flavor == MYSQL_FLAVOR_MYSQL && v->version >= 80019;
         if (!s->infile)
             log_warn("target_local_infile_off", F_STR("task", s->conf.task),

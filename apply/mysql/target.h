@@ -24,6 +24,7 @@ struct sink {
     bool infile;             /* LOAD DATA LOCAL is allowed at the target */
     bool row_alias;          /* INSERT ... AS new, instead of VALUES() */
     bool maria;
+    bool lacks_vector;  /* it has no type VECTOR */
     struct arena names; /* of collations */
     const char **collations;
     size_t collations_len;

@@ -60,6 +60,7 @@ is_text(uint8_t type)
     case LOG_LONG_BLOB:
     case LOG_VARCHAR_COMPRESSED:
     case LOG_BLOB_COMPRESSED:
+    case LOG_VECTOR: /* a blob to the server: it takes a place in the list of collations */
         return true;
     default:
         return false;

@@ -17,6 +17,10 @@ from stack import Kafka, Mariadb, Mysql80, Mysql97
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def pytest_addoption(parser):
+    parser.addoption("--seeds", help="A-B: the generator's seeds of this run")
+
+
 @pytest.fixture(scope="session")
 def work(request):
     given = os.environ.get("MILLRACE_WORK")
