@@ -6,12 +6,14 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "capture/mysql/charset_tables.h"
 
 enum charset_kind { CHARSET_UTF8, CHARSET_ASCII, CHARSET_LATIN1, CHARSET_ICONV };
 
 struct charset {
     enum charset_kind kind;
-    iconv_t cd; /* CHARSET_ICONV only */
+    iconv_t cd;                                  /* CHARSET_ICONV only */
+    const struct charset_exceptions *exceptions; /* of cd, or NULL */
 };
 
 /* MySQL's names and iconv's. */
@@ -19,24 +21,18 @@ static const struct {
     const char *name;
     const char *iconv;
 } names[] = {
-    {"armscii8", "ARMSCII-8"},  {"big5", "BIG5"},
-    {"cp1250", "CP1250"},       {"cp1251", "CP1251"},
-    {"cp1256", "CP1256"},       {"cp1257", "CP1257"},
-    {"cp850", "CP850"},         {"cp852", "CP852"},
-    {"cp866", "CP866"},         {"cp932", "CP932"},
-    {"dec8", "DEC-MCS"},        {"eucjpms", "EUC-JP-MS"},
-    {"euckr", "UHC"},           {"gb18030", "GB18030"},
-    {"gb2312", "EUC-CN"},       {"gbk", "CP936"},
-    {"geostd8", "GEORGIAN-PS"}, {"greek", "ISO-8859-7"},
-    {"hebrew", "ISO-8859-8"},   {"hp8", "HP-ROMAN8"},
-    {"koi8r", "KOI8-R"},        {"koi8u", "KOI8-U"},
-    {"latin2", "ISO-8859-2"},   {"latin5", "ISO-8859-9"},
-    {"latin7", "ISO-8859-13"},  {"macce", "MAC-CENTRALEUROPE"},
-    {"macroman", "MACINTOSH"},  {"sjis", "SHIFT_JIS"},
-    {"swe7", "SEN_850200_B"},   {"tis620", "TIS-620"},
-    {"ucs2", "UCS-2BE"},        {"ujis", "EUC-JP"},
-    {"utf16", "UTF-16BE"},      {"utf16le", "UTF-16LE"},
-    {"utf32", "UTF-32BE"},
+    {"armscii8", "ARMSCII-8"}, {"big5", "BIG5-HKSCS"},     {"cp1250", "CP1250"},
+    {"cp1251", "CP1251"},      {"cp1256", "CP1256"},       {"cp1257", "CP1257"},
+    {"cp850", "CP850"},        {"cp852", "CP852"},         {"cp866", "CP866"},
+    {"cp932", "CP932"},        {"dec8", "DEC-MCS"},        {"eucjpms", "EUC-JP-MS"},
+    {"euckr", "UHC"},          {"gb18030", "GB18030"},     {"gb2312", "EUC-CN"},
+    {"gbk", "CP936"},          {"geostd8", "GEORGIAN-PS"}, {"greek", "ISO-8859-7"},
+    {"hebrew", "ISO-8859-8"},  {"hp8", "HP-ROMAN8"},       {"keybcs2", "ASCII"},
+    {"koi8r", "KOI8-R"},       {"koi8u", "KOI8-U"},        {"latin2", "ISO-8859-2"},
+    {"latin5", "ISO-8859-9"},  {"latin7", "ISO-8859-13"},  {"macce", "MAC-CENTRALEUROPE"},
+    {"macroman", "MACINTOSH"}, {"sjis", "SHIFT_JIS"},      {"swe7", "SEN_850200_C"},
+    {"tis620", "ISO-8859-11"}, {"ucs2", "UCS-2BE"},        {"ujis", "EUC-JP-MS"},
+    {"utf16", "UTF-16BE"},     {"utf16le", "UTF-16LE"},    {"utf32", "UTF-32BE"},
 };
 
 /* 0x80..0x9f of MySQL's latin1: cp1252, its five holes standing for themselves. */
@@ -125,17 +121,84 @@ latin1_to_utf8(struct bytes in, struct arena *a)
     return bytes_of(out, (size_t)(o - out));
 }
 
+struct conversion {
+    struct charset *cs;
+    char *to;
+    size_t room;
+};
+
 /* No character set of one byte or more gives above 3 bytes of UTF-8 per byte. */
+static bool
+convert_run(struct conversion *c, const uint8_t *begin, const uint8_t *end)
+{
+    char *from = (char *)(uintptr_t)begin;
+    size_t left = (size_t)(end - begin);
+    return !left || iconv(c->cs->cd, &from, &left, &c->to, &c->room) != (size_t)-1;
+}
+
+/* Bytes of the character at p, of sets that have exceptions. */
+static size_t
+character_bytes(const struct charset_exceptions *x, const uint8_t *p, size_t left)
+{
+    bool wide = x->pairs[x->n - 1].code > 0xff;
+    size_t n = 1;
+    if (!wide || p[0] < 0x81 || (p[0] > 0xa0 && p[0] < 0xe0 && strcmp(x->charset, "sjis") == 0))
+        return 1;
+    if (strcmp(x->charset, "gb18030") == 0 && left > 1 && p[1] >= '0' && p[1] <= '9')
+        n = 4;
+    else
+        n = strcmp(x->charset, "ujis") == 0 && p[0] == 0x8f ? 3 : 2;
+    return n < left ? n : left;
+}
+
+static const struct charset_pair *
+exception_of(const struct charset_exceptions *x, const uint8_t *p, size_t n)
+{
+    uint32_t code = 0;
+    for (size_t i = 0; i < n; i++)
+        code = code << 8 | p[i];
+    size_t low = 0, high = x->n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (x->pairs[middle].code < code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < x->n && x->pairs[low].code == code ? &x->pairs[low] : NULL;
+}
+
+static bool
+convert_around(struct conversion *c, struct bytes in)
+{
+    const struct charset_exceptions *x = c->cs->exceptions;
+    const uint8_t *run = in.p, *end = in.p + in.n;
+    for (const uint8_t *p = in.p; p < end;) {
+        size_t n = character_bytes(x, p, (size_t)(end - p));
+        const struct charset_pair *other = exception_of(x, p, n);
+        if (other) {
+            if (!convert_run(c, run, p))
+                return false;
+            char *to = (char *)put_utf8((uint8_t *)c->to, other->unicode);
+            c->room -= (size_t)(to - c->to);
+            c->to = to;
+            run = p + n;
+        }
+        p += n;
+    }
+    return convert_run(c, run, end);
+}
+
 static bool
 iconv_to_utf8(struct charset *cs, struct bytes in, struct arena *a, struct bytes *out)
 {
-    size_t room = in.n * 3 + 4, left_in = in.n, left_out = room;
+    size_t room = in.n * 3 + 4;
     uint8_t *made = arena_alloc(a, room);
-    char *from = (char *)(uintptr_t)in.p, *to = (char *)made;
+    struct conversion c = {.cs = cs, .to = (char *)made, .room = room};
     iconv(cs->cd, NULL, NULL, NULL, NULL);
-    if (in.n && iconv(cs->cd, &from, &left_in, &to, &left_out) == (size_t)-1)
+    if (cs->exceptions ? !convert_around(&c, in) : !convert_run(&c, in.p, in.p + in.n))
         return false;
-    *out = bytes_of(made, room - left_out);
+    *out = bytes_of(made, (size_t)((uint8_t *)c.to - made));
     return true;
 }
 
@@ -156,6 +219,7 @@ charset_open(const char *name, struct charset **out, struct err *e)
     if (cs.kind == CHARSET_ICONV) {
         if (!iconv_name || (cs.cd = iconv_open("UTF-8", iconv_name)) == (iconv_t)-1)
             return err_set(e, MR_SOURCE_TYPE, "character set %s cannot be converted", name);
+        cs.exceptions = charset_exceptions(name);
     }
     *out = mem_alloc(sizeof(cs));
     **out = cs;

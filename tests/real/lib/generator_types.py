@@ -282,7 +282,7 @@ def geometries(r):
 def vectors(r):
     n = r.choice((1, 3, 40))
     return Kind("vector", f"VECTOR({n})", lambda r: "TO_VECTOR('[" + ",".join(
-        r.choice(("0", "-0.0", "1.5", "3.4e38", "1e-45", repr(r.uniform(-1, 1)))) for _ in range(n)) + "]')", unsuited=("default",))
+        r.choice(("0", "-0.0", "1.5", "3.4e38", "1e-37", repr(r.uniform(-1, 1)))) for _ in range(n)) + "]')", unsuited=("default",))
 
 
 # MariaDB's own.
