@@ -24,6 +24,7 @@
 #include "base/uri.h"
 #include "schema/cell.h"
 #include "schema/table.h"
+#include "schema/target_ddl_mysql.h"
 
 struct sink;
 struct sink_lane;
@@ -77,6 +78,10 @@ struct sink_step {
     const char *other;        /* COPY, SWAP: table name in the same database */
     const struct table *from; /* EVOLVE: the version the table follows now, may be NULL */
     const struct table *to;   /* CREATE, EVOLVE */
+    const struct ddl_rename
+        *renames; /* EVOLVE: columns of `from` that have other names in `to` */
+    size_t rename_count;
+    bool empty; /* EVOLVE: the table has no rows, none can come out otherwise */
 };
 
 enum sink_op {

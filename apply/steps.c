@@ -16,6 +16,11 @@
  * into an existing table for the first time writes to it directly. A table that is loaded again
  * while the task runs (replaced at the source, or stopped and resumed) goes the same way.
  *
+ * A load that begins when rows of this incarnation are there already is a re-sync: capture says
+ * so where rows changed without row events or a definition cannot be followed in place. It goes
+ * the same way, through a hidden table. A version that an empty hidden table cannot be altered
+ * to makes it anew.
+ *
  * `loads` of the checkpoint: {own: the table holds nothing but what this incarnation wrote,
  * table: the hidden table, absent when rows go to the target itself, begun: a load began,
  * loaded, others: per
@@ -162,7 +167,7 @@ bool
 steps_intend(struct lane *l, struct apply_table *t, const struct sink_step *step,
              struct cut_id id, uint32_t version, struct err *e)
 {
-    return intend(l, t, step, id, version, false, e);
+    return intend(l, t, step, id, version, step->what == SINK_CREATE, e);
 }
 
 /* What the checkpoint says once the step is done. */
@@ -193,6 +198,30 @@ settle(struct lane *l, struct apply_table *t, enum sink_ddl what, const struct p
     return true;
 }
 
+/* A table of ours without rows is made anew when it cannot be altered. */
+MUST static bool
+evolve(struct lane *l, struct apply_table *t, struct sink_step *step, struct err *e)
+{
+    const struct sink_ops *ops = l->run->ops;
+    struct sink_look now;
+    if (!look(l, t, step->table, step->to, &now, e))
+        return false;
+    step->empty = now.empty;
+    if (ops->ddl(l->sink, step, e))
+        return true;
+    if (e->class != ERR_TABLE || !now.empty || !(t->own.hidden || t->own.own))
+        return false;
+    log_warn("target_made_anew", F_STR("task", l->run->task->name), F_STR("table", step->table),
+             F_ERR(e));
+    err_clear(e);
+    struct sink_step anew = {
+        .what = SINK_REMOVE, .db = step->db, .table = step->table, .to = step->to};
+    if (!ops->ddl(l->sink, &anew, e))
+        return false;
+    anew.what = SINK_CREATE;
+    return ops->ddl(l->sink, &anew, e);
+}
+
 MUST static bool
 execute(struct lane *l, struct apply_table *t, struct sink_step *step, bool fresh,
         struct err *e)
@@ -207,7 +236,7 @@ execute(struct lane *l, struct apply_table *t, struct sink_step *step, bool fres
     log_info("target_ddl", F_STR("task", l->run->task->name), F_STR("table", t->target),
              F_STR("step", kind_text(step->what)),
              F_STR("statement", t->own.ck.intent->statement));
-    return ops->ddl(l->sink, step, e);
+    return step->what == SINK_EVOLVE ? evolve(l, t, step, e) : ops->ddl(l->sink, step, e);
 }
 
 bool
@@ -225,6 +254,8 @@ steps_finish(struct lane *l, struct apply_table *t, struct err *e)
     step.other = json_get_str(j, "other", NULL);
     step.from = step.what == SINK_EVOLVE ? t->own.plan->table : NULL;
     step.to = plan ? plan->table : NULL;
+    step.renames = plan ? plan->renames : NULL;
+    step.rename_count = plan ? plan->rename_count : 0;
     bool ok = plan != NULL;
     if (!ok)
         err_set(e, MR_SCHEMA_UNKNOWN, "%s: version of a pending change", t->topic);
@@ -239,13 +270,19 @@ steps_finish(struct lane *l, struct apply_table *t, struct err *e)
 
 /* ---- events ---- */
 
-/* Columns of a that b lacks. */
+/* Columns of the version before that the new one has under no name, or, of_new, the reverse. */
 static unsigned
-columns_lost(const struct table *a, const struct table *b)
+columns_lost(const struct plan *p, const struct table *from, bool of_new)
 {
+    const struct table *a = of_new ? p->table : from, *b = of_new ? from : p->table;
     unsigned n = 0;
-    for (unsigned i = 0; i < a->column_count; i++)
-        n += table_column_find(b, bytes_str(a->columns[i].name)) < 0;
+    for (unsigned i = 0; i < a->column_count; i++) {
+        const char *name = a->columns[i].name;
+        for (size_t k = 0; k < p->rename_count; k++)
+            if (!strcmp(name, of_new ? p->renames[k].to : p->renames[k].from))
+                name = of_new ? p->renames[k].from : p->renames[k].to;
+        n += table_column_find(b, bytes_str(name)) < 0;
+    }
     return n;
 }
 
@@ -262,51 +299,66 @@ plan_version(struct lane *l, const struct job_event *ev, struct sink_step *step,
     if (now.shape == SINK_ABSENT)
         return err_set(e, MR_TARGET_SHAPE, "%s.%s was dropped", t->to_db, t->own.written);
     const struct table *from = t->own.plan->table, *to = ev->plan->table;
-    unsigned lost = columns_lost(from, to), added = columns_lost(to, from);
-    /* The log says which columns there are, not what became of them: in rows that are there, a
-     * renamed column keeps its values, a new one does not. */
-    if (lost && added && !now.empty)
+    unsigned lost = columns_lost(ev->plan, from, false),
+             added = columns_lost(ev->plan, from, true);
+    /* Unless capture says what became of the columns: in rows that are there, a renamed one
+     * keeps its values, a new one does not. */
+    if (lost && added && !now.empty && !ev->plan->changes_known)
         return err_set(
             e, MR_TARGET_DDL,
             "invalid modify column: %u columns went and %u came at once, which may be a rename",
             lost, added);
-    *needed = now.shape == SINK_DIFFERS || lost;
+    *needed = now.shape == SINK_DIFFERS || lost || ev->plan->rename_count;
     if (now.shape == SINK_DIFFERS)
         log_info("target_differs", F_STR("task", l->run->task->name), F_STR("table", t->target),
                  F_STR("difference", now.why));
     step->what = SINK_EVOLVE;
     step->from = from;
     step->to = to;
+    step->renames = ev->plan->renames;
+    step->rename_count = ev->plan->rename_count;
+    step->empty = now.empty;
     t->own.intent_plan = ev->plan;
     return true;
 }
 
-/* A load of a table that holds rows of ours already: of an earlier load, or of the stream. What
- * is gone at the source meanwhile no row of the load says, so it goes to a hidden table. */
+/* Rows of this incarnation are in the table, as own.next will say. */
+static bool
+has_rows(struct apply_table *t)
+{
+    for (size_t i = 0; i < t->parts_len; i++)
+        if (checkpoint_part(&t->own.next, t->topic, t->parts[i].id)->epoch)
+            return true;
+    return false;
+}
+
+/* Loaded again: into a hidden table like the target, or like the version when the target is not
+ * like it. */
 MUST static bool
 plan_load(struct lane *l, struct apply_table *t, struct sink_step *step, bool *needed,
           struct err *e)
 {
-    struct lane_table *o = &t->own;
     struct sink_look now;
-    bool again = o->ck.loads && (json_get_bool(o->ck.loads, "begun", false) ||
-                                 json_get_bool(o->ck.loads, "loaded", false));
-    if (!again && o->own) {
-        if (!look(l, t, o->written, o->plan->table, &now, e))
-            return false;
-        again = now.shape != SINK_ABSENT && !now.empty;
-    }
-    *needed = again;
-    if (!again)
+    const struct json *loads = t->own.ck.loads;
+    *needed = has_rows(t) || (loads && (json_get_bool(loads, "begun", false) ||
+                                        json_get_bool(loads, "loaded", false)));
+    if (!*needed)
         return true;
+    if (!look(l, t, t->to_table, t->own.plan->table, &now, e))
+        return false;
     char *hidden = hidden_name(t);
-    step->what = SINK_COPY;
-    step->table = t->to_table;
-    step->other = arena_strdup(&l->points, hidden);
-    set_loads(&o->next, true, hidden, false);
-    json_set(o->next.loads, "begun", json_bool_new(true));
+    bool like = now.shape == SINK_FITS;
+    log_warn("table_resync", F_STR("task", l->run->task->name), F_STR("table", t->target),
+             F_STR("effect",
+                   "loaded again into a hidden table; the target stays as it is until "
+                   "the load ends, then follows"));
+    set_loads(&t->own.next, true, hidden, false);
+    json_set(t->own.next.loads, "begun", json_bool_new(true));
+    step->what = like ? SINK_COPY : SINK_CREATE;
+    step->table = like ? t->to_table : arena_strdup(&l->points, hidden);
+    step->other = like ? arena_strdup(&l->points, hidden) : NULL;
+    step->to = t->own.plan->table;
     free(hidden);
-    log_info("load_again", F_STR("task", l->run->task->name), F_STR("table", t->target));
     return true;
 }
 

@@ -195,6 +195,26 @@ table_make(struct apply_run *r, const char *topic, const struct table *version,
     return true;
 }
 
+/* [[from, to], ...] */
+static void
+read_renames(struct plan *p, const struct json *schema)
+{
+    const struct json *list = json_get(schema, "renames");
+    p->changes_known = json_is_array(list);
+    if (!p->changes_known)
+        return;
+    size_t n = json_len(list);
+    p->renames = mem_array(n + 1, sizeof *p->renames);
+    for (size_t i = 0; i < n; i++) {
+        const struct json *pair = json_at(list, i);
+        const char *from = json_str_value(json_at(pair, 0), NULL);
+        const char *to = json_str_value(json_at(pair, 1), NULL);
+        if (from && to)
+            p->renames[p->rename_count++] = (struct ddl_rename){
+                arena_strdup(&p->table->arena, from), arena_strdup(&p->table->arena, to)};
+    }
+}
+
 MUST static bool
 plan_add(struct apply_table *t, const struct progress_record *rec, struct table *version,
          struct err *e)
@@ -208,6 +228,7 @@ plan_add(struct apply_table *t, const struct progress_record *rec, struct table 
     p->number = rec->version;
     p->seq = rec->seq;
     p->table = table_ref(version);
+    read_renames(p, rec->schema);
     p->older = t->plans;
     t->plans = p;
     return true;
@@ -388,6 +409,7 @@ tables_free(struct apply_table *t)
     for (struct plan *p = t->plans, *older; p; p = older) {
         older = p->older;
         row_decoder_free(p->decoder);
+        free(p->renames);
         table_unref(p->table);
         free(p);
     }

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "kafka/consumer.h"
 #include "schema/codec.h"
+#include "schema/target_ddl_mysql.h"
 #include "task/checkpoint.h"
 
 struct apply_run;
@@ -22,6 +23,9 @@ struct plan {
     uint64_t seq; /* of its event */
     struct table *table;
     struct row_decoder *decoder;
+    bool changes_known; /* capture says which columns were renamed: none but these */
+    struct ddl_rename *renames;
+    size_t rename_count;
     bool id_known;
     uint32_t schema_id; /* Avro */
 };

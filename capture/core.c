@@ -422,7 +422,7 @@ on_txn_end(void *ctx, const struct source_txn *txn, struct err *e)
     };
     s->in_txn = false;
     sequencer_xa(s->seq, at->xa_file, at->xa_pos);
-    return sequencer_end(s->seq, &end, e);
+    return sequencer_end(s->seq, &end, e) && (s->settling == 0 || tables_settle(s, e));
 }
 
 static bool
@@ -437,7 +437,7 @@ on_heartbeat(void *ctx, struct err *e)
         .commit_us = clock_wall_us(),
     };
     s->caught_up_us = end.commit_us;
-    return sequencer_skip(s->seq, &end, e);
+    return sequencer_skip(s->seq, &end, e) && (s->settling == 0 || tables_settle(s, e));
 }
 
 static bool

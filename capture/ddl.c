@@ -42,6 +42,7 @@ table_dropped(struct session *s, struct captured *t, struct err *e)
     t->loaded = t->loaded || t->windows == NULL;
     loads_drop(s, t);
     t->load = 0;
+    tables_forget_changes(s, t);
     t->dropped = true;
     return tables_note(s, t, e);
 }
@@ -49,7 +50,7 @@ table_dropped(struct session *s, struct captured *t, struct err *e)
 static bool
 database_dropped(struct session *s, struct bytes db, struct err *e)
 {
-    for (struct captured *t = tables_first(s); t != NULL; t = t->next)
+    for (struct captured *t = tables_first(s); t != NULL; t = t->following)
         if (bytes_eq(bytes_str(t->db), db) && !t->stopped && !table_dropped(s, t, e))
             return false;
     return true;
@@ -79,20 +80,18 @@ table_created(struct session *s, struct captured *t, struct bytes sql, struct er
     if (!t->dropped) /* CREATE TABLE IF NOT EXISTS */
         return true;
     t->dropped = false;
-    return empty(s, t, sql, e) && (t->loaded ? tables_note(s, t, e) : loads_begin(s, t, e));
+    return empty(s, t, sql, e) && (t->loaded || loads_begin(s, t, e)) &&
+           tables_altered(s, t, NULL, e);
 }
 
 /* Other rows may stand under the name now. */
 static bool
 table_replaced(struct session *s, struct captured *t, struct err *e)
 {
-    bool back = t->dropped;
     t->dropped = false;
     if (t->table == NULL)
         return tables_describe(s, t, e);
-    if (s->task->full)
-        return loads_begin(s, t, e);
-    return !back || tables_note(s, t, e);
+    return (!s->task->full || loads_begin(s, t, e)) && tables_altered(s, t, NULL, e);
 }
 
 static bool
@@ -113,7 +112,7 @@ on_table(struct session *s, const struct source_ddl *d, size_t i, struct err *e)
     case SOURCE_DDL_RENAME:
         return i % 2 == 0 ? table_dropped(s, t, e) : table_replaced(s, t, e);
     default:
-        return d->rows_kept || t->table == NULL || table_replaced(s, t, e);
+        return t->table == NULL || tables_altered(s, t, d, e);
     }
 }
 

@@ -281,7 +281,7 @@ loads_resume(struct session *s, struct err *e)
     for (uint32_t i = 0; i < s->truth.range_count; i++)
         if (!resume_range(s, &s->truth.ranges[i], e))
             return false;
-    for (struct captured *t = tables_first(s); t != NULL; t = t->next)
+    for (struct captured *t = tables_first(s); t != NULL; t = t->following)
         if (t->table != NULL && !t->stopped && !t->dropped && !t->loaded &&
             t->windows == NULL && !loads_begin(s, t, e))
             return false;

@@ -76,6 +76,7 @@ struct session {
     struct arena scratch; /* cells of the packet being decoded */
 
     struct tables *tables;
+    unsigned settling; /* tables with a definition that waits for the stream */
     struct loads *loads;
     bool tombstones; /* setting */
 

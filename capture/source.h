@@ -27,7 +27,6 @@ struct source;
 struct source_stream;
 struct source_decoder;
 struct source_loader;
-
 #define SOURCE_GROUP_ROWS 1024
 
 struct source_conf {
@@ -92,8 +91,13 @@ struct source_name {
 };
 
 struct source_rename {
-    struct bytes from;
-    struct bytes to;
+    struct bytes from, to;
+};
+
+struct source_added {
+    struct bytes name;
+    bool has_default;
+    struct bytes value; /* of the DEFAULT, when it is one literal: SQL text as written */
 };
 
 struct source_ddl {
@@ -101,9 +105,10 @@ struct source_ddl {
     struct bytes sql;      /* UTF-8 as logged */
     struct bytes database; /* default database of the statement */
     const struct source_name *names;
-    size_t name_count;
     const struct source_rename *columns; /* renamed columns of an ALTER */
-    size_t column_count;
+    const struct bytes *dropped;         /* its columns that go, and those that come */
+    const struct source_added *added;
+    size_t name_count, column_count, dropped_count, added_count;
     bool rows_kept; /* false: rows may have changed without row events (partitions, import, drop
                        + add of one column, computed defaults) */
     bool converts;  /* columns were redefined: values may have been converted (see the versions)

@@ -14,6 +14,91 @@ struct tables {
     struct captured *first, *last;
 };
 
+/* ---- ALTERs ---- */
+
+static void
+forget_next(struct session *s, struct captured *t)
+{
+    if (t->next == NULL)
+        return;
+    table_unref(t->next);
+    position_free(&t->next_until);
+    t->next = NULL;
+    s->settling--;
+}
+
+void
+tables_forget_changes(struct session *s, struct captured *t)
+{
+    changes_free(t->changes);
+    t->changes = NULL;
+    forget_next(s, t);
+}
+
+/* What the definition is now, and where the log is then. A table that is gone or cannot be
+ * captured is left to what the stream says next. */
+static bool
+read_next(struct session *s, struct captured *t, struct err *e)
+{
+    forget_next(s, t);
+    struct table *now = NULL;
+    if (!s->ops->describe(s->source, t->db, t->name, &now, e)) {
+        bool ours = e->class == ERR_TABLE;
+        if (ours)
+            err_clear(e);
+        return ours;
+    }
+    if (now == NULL)
+        return true;
+    if (!s->ops->position_now(s->source, &t->next_until, e)) {
+        table_unref(now);
+        return false;
+    }
+    t->next = now;
+    s->settling++;
+    return true;
+}
+
+bool
+tables_altered(struct session *s, struct captured *t, const struct source_ddl *d, struct err *e)
+{
+    if (d != NULL)
+        changes_note(&t->changes, t->table, d);
+    return (t->table == NULL || tables_note(s, t, e)) && read_next(s, t, e);
+}
+
+/* The same definition, though columns were changed: rows may differ. */
+static bool
+settle_same(struct session *s, struct captured *t, struct err *e)
+{
+    bool follows = changes_follow(t->changes, t->table, t->table);
+    tables_forget_changes(s, t);
+    if (!follows && s->task->full && !loads_begin(s, t, e))
+        return false;
+    return tables_note(s, t, e);
+}
+
+static bool
+settle_one(struct session *s, struct captured *t, struct err *e)
+{
+    struct table *next = table_ref(t->next);
+    if (t->table == NULL || !table_same(t->table, next))
+        return tables_version(s, t, next, e);
+    table_unref(next);
+    return settle_same(s, t, e);
+}
+
+bool
+tables_settle(struct session *s, struct err *e)
+{
+    const struct position *at = s->ops->decoder_position(s->decoder);
+    for (struct captured *t = s->tables->first; t != NULL && s->settling > 0; t = t->following)
+        if (t->next != NULL && !t->stopped && position_covers(at, &t->next_until) &&
+            !settle_one(s, t, e))
+            return false;
+    return true;
+}
+
 /* ---- the set ---- */
 
 bool
@@ -30,9 +115,10 @@ tables_free(struct session *s)
     if (s->tables == NULL)
         return;
     for (struct captured *t = s->tables->first; t != NULL;) {
-        struct captured *next = t->next;
+        struct captured *next = t->following;
         row_encoder_free(t->encoder);
         table_unref(t->table);
+        tables_forget_changes(s, t);
         free(t->slots);
         free(t->parts);
         free(t->db);
@@ -91,7 +177,7 @@ add_table(struct session *s, const char *db, const char *name)
     if (ts->last == NULL)
         ts->first = t;
     else
-        ts->last->next = t;
+        ts->last->following = t;
     ts->last = t;
     struct buf b = {0};
     bool fresh;
@@ -235,6 +321,9 @@ tables_note(struct session *s, struct captured *t, struct err *e)
     json_set(j, "loaded", json_bool_new(t->loaded));
     json_set(j, "load", json_u64(t->load));
     json_set(j, "dropped", json_bool_new(t->dropped));
+    json_set(j, "altered", json_bool_new(t->changes != NULL));
+    if (t->renames != NULL)
+        json_set(j, "renames", json_ref(t->renames));
     json_set(j, "generation", json_u64(s->task->generation));
     json_set(j, "stopped", t->stopped ? status_err_to_json(&t->error) : json_null_new());
     struct progress_record r = {
@@ -267,30 +356,31 @@ tables_stop(struct session *s, struct captured *t, const struct err *why, struct
     return t->table == NULL || t->partitions == 0 || tables_note(s, t, e);
 }
 
+/* The version event, with what became of the columns of the one before. */
 static bool
-key_changed(const struct table *a, const struct table *b)
+note_version(struct session *s, struct captured *t, struct json *renames, struct err *e)
 {
-    if (a->key_count != b->key_count)
-        return true;
-    for (uint16_t i = 0; i < a->key_count; i++) {
-        const struct column *x = &a->columns[a->key[i]], *y = &b->columns[b->key[i]];
-        if (strcmp(x->name, y->name) != 0 || strcmp(x->source_type, y->source_type) != 0)
-            return true;
-    }
-    return false;
+    t->renames = renames;
+    bool ok = tables_note(s, t, e);
+    t->renames = NULL;
+    tables_report(s, t);
+    return ok;
 }
 
-bool
-tables_version(struct session *s, struct captured *t, struct table *version, struct err *e)
+/* A re-sync begins before its version: the rows that are there do not follow to it. */
+static bool
+resync(struct session *s, struct captured *t, struct err *e)
 {
-    struct table *old = t->table;
-    bool reload = old != NULL && key_changed(old, version);
-    version->version = old == NULL ? 1 : old->version + 1;
-    t->table = version;
-    loads_discard(s, t);
+    log_warn("table_resync", F_STR("unit", unit_name(s->unit)), F_STR("topic", t->topic),
+             F_STR("effect", "loaded again: the change cannot be followed in place"));
+    return loads_begin(s, t, e);
+}
+
+static bool
+take_version(struct session *s, struct captured *t, struct json *renames, struct err *e)
+{
     struct err why;
-    bool first = old == NULL;
-    table_unref(old);
+    bool first = t->table->version == 1;
     if (!prepare(s, t, false, &why)) {
         if (why.class != ERR_TABLE) {
             *e = why;
@@ -299,15 +389,32 @@ tables_version(struct session *s, struct captured *t, struct table *version, str
         return tables_stop(s, t, &why, e);
     }
     log_info("table_version", F_STR("unit", unit_name(s->unit)), F_STR("topic", t->topic),
-             F_U64("version", version->version), F_U64("columns", version->column_count));
+             F_U64("version", t->table->version), F_U64("columns", t->table->column_count));
     if (first)
         t->loaded = t->born || !s->task->full;
-    if ((first && !t->loaded) || (reload && s->task->full))
+    if (first && !t->loaded)
         return loads_begin(s, t, e);
-    if (!tables_note(s, t, e))
+    return note_version(s, t, renames, e);
+}
+
+bool
+tables_version(struct session *s, struct captured *t, struct table *version, struct err *e)
+{
+    struct table *old = t->table;
+    bool follows = old == NULL || changes_follow(t->changes, old, version);
+    struct json *renames = old != NULL && follows ? changes_renames(t->changes) : NULL;
+    tables_forget_changes(s, t);
+    if (!follows && s->task->full && !resync(s, t, e)) {
+        table_unref(version);
         return false;
-    tables_report(s, t);
-    return true;
+    }
+    version->version = old == NULL ? 1 : old->version + 1;
+    t->table = version;
+    table_unref(old);
+    loads_discard(s, t);
+    bool ok = take_version(s, t, renames, e);
+    json_free(renames);
+    return ok;
 }
 
 bool
@@ -346,6 +453,9 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
     t->load = json_get_u64(r->schema, "load", 0);
     struct json *stopped = json_get(r->schema, "stopped");
     t->dropped = json_get_bool(r->schema, "dropped", false);
+    bool altered = json_get_bool(r->schema, "altered", false);
+    if (altered)
+        changes_lose(&t->changes);
     t->stopped = !json_is_null(stopped);
     if (t->stopped)
         status_err_from_json(stopped, &t->error);
@@ -357,7 +467,7 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
         err_clear(&t->error);
     }
     tables_report(s, t);
-    return prepare(s, t, true, e);
+    return prepare(s, t, true, e) && (!altered || t->stopped || read_next(s, t, e));
 }
 
 bool
@@ -397,7 +507,7 @@ tables_discover(struct session *s, struct err *e)
 {
     if (!s->ops->list_tables(s->source, discover_one, s, e))
         return err_wrap(e, "listing the source's tables");
-    for (struct captured *t = s->tables->first; t != NULL; t = t->next) {
+    for (struct captured *t = s->tables->first; t != NULL; t = t->following) {
         if (t->table == NULL && !t->stopped && !tables_describe(s, t, e))
             return err_wrap(e, "definition of %s.%s", t->db, t->name);
     }

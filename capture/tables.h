@@ -11,6 +11,7 @@
 #ifndef MILLRACE_CAPTURE_TABLES_H
 #define MILLRACE_CAPTURE_TABLES_H
 
+#include "capture/changes.h"
 #include "capture/session.h"
 #include "schema/codec.h"
 #include "schema/topic.h"
@@ -35,7 +36,11 @@ struct captured {
     uint64_t txn_rows;
     struct err error;
     struct window_table *windows; /* NULL: no load runs */
-    struct captured *next;        /* in the order they were met */
+    struct changes *changes;      /* ALTERs since the newest version; NULL: none */
+    struct json *renames;         /* of the version event being written */
+    struct table *next;           /* definition read after an ALTER; NULL: none */
+    struct position next_until;   /* it holds once the stream is here without another DDL */
+    struct captured *following;   /* in the order they were met */
 };
 
 MUST bool
@@ -69,6 +74,17 @@ tables_describe(struct session *s, struct captured *t, struct err *e);
 /* Writes the version event again with the present flags. */
 MUST bool
 tables_note(struct session *s, struct captured *t, struct err *e);
+void
+tables_forget_changes(struct session *s, struct captured *t);
+/* An ALTER of the table, or, d NULL, another table under its name: noted durably, and the
+ * definition read; it holds once the stream is where the log was then, if no other statement
+ * and no rows came before. */
+MUST bool
+tables_altered(struct session *s, struct captured *t, const struct source_ddl *d,
+               struct err *e);
+/* Takes the definitions that hold now. */
+MUST bool
+tables_settle(struct session *s, struct err *e);
 /* This table cannot go on: durable, logged, reported; the others go on. */
 MUST bool
 tables_stop(struct session *s, struct captured *t, const struct err *why, struct err *e);

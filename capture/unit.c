@@ -272,7 +272,7 @@ report(struct session *s)
     };
     unit_report(s->unit, &st);
     json_free(st.position);
-    for (struct captured *t = tables_first(s); loading && t != NULL; t = t->next)
+    for (struct captured *t = tables_first(s); loading && t != NULL; t = t->following)
         if (t->windows != NULL)
             tables_report(s, t);
 }

@@ -313,3 +313,21 @@ table_from_json(const struct json *j, struct table **out, struct err *e)
     *out = t;
     return true;
 }
+
+bool
+table_same(const struct table *a, const struct table *b)
+{
+    struct table left = *a, right = *b;
+    left.version = right.version = 0;
+    left.fingerprint = right.fingerprint = 0;
+    struct json *ja = table_to_json(&left), *jb = table_to_json(&right);
+    struct buf ta = {0}, tb = {0};
+    json_dump(ja, &ta);
+    json_dump(jb, &tb);
+    bool same = bytes_eq(buf_bytes(&ta), buf_bytes(&tb));
+    buf_free(&ta);
+    buf_free(&tb);
+    json_free(ja);
+    json_free(jb);
+    return same;
+}

@@ -105,6 +105,9 @@ table_new(const char *database, const char *name);
  * without prefixes), sets key_at. */
 void
 table_seal(struct table *t);
+/* Alike but for version and fingerprint. */
+bool
+table_same(const struct table *a, const struct table *b);
 struct table *
 table_ref(struct table *t);
 void

@@ -232,18 +232,34 @@ default_text(const struct column *c)
         return NULL;
     if (strlen(sql) > 8 && (text_starts(sql, "DEFAULT ") || text_starts(sql, "default ")))
         sql += 8;
-    return sql;
+    /* MySQL's information_schema ends binary defaults at their first NUL. */
+    return strcmp(sql, "0x") == 0 ? NULL : sql;
+}
+
+/* MySQL gives these no constant default. */
+static bool
+is_large(const struct column *c)
+{
+    return (c->type >= COL_TINYTEXT && c->type <= COL_LONGTEXT) ||
+           (c->type >= COL_TINYBLOB && c->type <= COL_LONGBLOB) ||
+           (c->type >= COL_JSON && c->type <= COL_VECTOR);
 }
 
 static bool
 takes_default(const struct writer *w, const struct column *c, const char *sql)
 {
-    bool large = (c->type >= COL_TINYTEXT && c->type <= COL_LONGTEXT) ||
-                 (c->type >= COL_TINYBLOB && c->type <= COL_LONGBLOB) ||
-                 (c->type >= COL_JSON && c->type <= COL_VECTOR);
     if (w->to->flavor == w->source)
         return true;
-    return !large && (is_constant(sql) || is_current_timestamp(sql));
+    return !is_large(c) && (is_constant(sql) || is_current_timestamp(sql));
+}
+
+bool
+ddl_fills_alike(const struct column *c)
+{
+    const char *sql = default_text(c);
+    if (sql)
+        return !is_large(c) && is_constant(sql);
+    return c->nullable || (!is_large(c) && c->type != COL_TIMESTAMP && c->type < COL_JSON);
 }
 
 static void

@@ -61,6 +61,10 @@ ddl_compare(const struct table *want, const struct table *have, struct buf *diff
 /* A value of `want` always fits a column like `have`; names play no part. */
 bool
 ddl_column_fits(const struct column *want, const struct column *have);
+/* A column like this, added by an ALTER at any target of the family, holds in the rows that are
+ * there what it holds at the source. */
+bool
+ddl_fills_alike(const struct column *c);
 /* Both flavors' type text of a column, for messages: "varchar(20)", "int unsigned". */
 void
 ddl_type_text(const struct column *c, enum source_flavor flavor, struct buf *out);

@@ -4,7 +4,9 @@
  */
 #include "schema/types_mysql.h"
 
-#define JSON_POLICY "the target may print JSON documents in its own order and spacing"
+#define JSON_POLICY                                                                 \
+    "the target may print JSON documents in its own order and spacing; a decimal, " \
+    "date or binary value inside one arrives as the number or text it prints as"
 #define DATE_POLICY                                                          \
     "zero, partial and impossible dates are null in the column and kept in " \
     "source.millrace_raw"

@@ -117,13 +117,25 @@ ddl_look(struct sink_lane *l, const char *db, const char *table, const struct ta
 
 /* ---- texts ---- */
 
+/* The new name of a column. */
+static const char *
+name_now(const struct sink_step *s, const char *name)
+{
+    for (size_t i = 0; i < s->rename_count; i++)
+        if (!strcmp(s->renames[i].from, name))
+            return s->renames[i].to;
+    return name;
+}
+
 /* The row's key must stay what it is: rows are found by it. */
 MUST static bool
-same_key(const struct table *from, const struct table *to, struct err *e)
+same_key(const struct sink_step *s, struct err *e)
 {
+    const struct table *from = s->from, *to = s->to;
     bool same = from->key_count == to->key_count;
     for (unsigned i = 0; same && i < to->key_count; i++)
-        same = !strcmp(from->columns[from->key[i]].name, to->columns[to->key[i]].name);
+        same = !strcmp(name_now(s, from->columns[from->key[i]].name),
+                       to->columns[to->key[i]].name);
     if (!same)
         return err_set(e, MR_TARGET_DDL, "pk column different");
     for (unsigned i = 0; i < to->key_count; i++)
@@ -140,11 +152,11 @@ evolve_text(struct sink_lane *l, const struct sink_step *s, struct buf *out, str
     struct ddl_alter what = {0};
     if (!s->from)
         return err_set(e, MR_TARGET_DDL, "the version before is not known");
-    if (!same_key(s->from, s->to, e))
+    if (!s->empty && !same_key(s, e))
         return false;
-    if (!ddl_alter_table(s->from, s->to, &to, NULL, 0, &what, out))
+    if (!ddl_alter_table(s->from, s->to, &to, s->renames, s->rename_count, &what, out))
         return err_set(e, MR_TARGET_DDL, "invalid modify column: the change cannot be written");
-    if (!what.exact)
+    if (!what.exact && !s->empty)
         return err_set(e, MR_TARGET_DDL,
                        "invalid modify column: rows that are there would differ");
     return true;

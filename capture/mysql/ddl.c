@@ -10,6 +10,7 @@ enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_QUOTED, TOKEN_STRING, TOKEN_SIGN 
 struct token {
     enum token_kind kind;
     struct bytes text; /* WORD and QUOTED: the name itself */
+    const uint8_t *begin;
 };
 
 struct lexer {
@@ -111,14 +112,14 @@ next(struct lexer *x)
     while (reader_left(&x->r) && (peek(x, 0) <= ' ' || skip_comment(x)))
         if (reader_left(&x->r) && peek(x, 0) <= ' ')
             x->r.p++;
-    x->t = (struct token){TOKEN_END, {x->r.p, 0}};
+    x->t = (struct token){TOKEN_END, {x->r.p, 0}, x->r.p};
     if (!reader_left(&x->r))
         return;
     uint8_t c = peek(x, 0);
     const uint8_t *begin = x->r.p;
     if (c == '`' || c == '"' || c == '\'') {
         x->r.p++;
-        x->t = (struct token){c == '\'' ? TOKEN_STRING : TOKEN_QUOTED, quoted(x, c)};
+        x->t = (struct token){c == '\'' ? TOKEN_STRING : TOKEN_QUOTED, quoted(x, c), begin};
         return;
     }
     x->r.p++;
@@ -203,19 +204,61 @@ add_name(struct lexer *x, struct bytes database, struct names *list)
 
 /* ---- ALTER TABLE ---- */
 
+#define COLUMNS_MAX 64
+
 struct alter {
     struct source_ddl *ddl;
     struct names *names;
     struct source_rename *columns;
-    struct bytes dropped[64], added[64];
-    size_t dropped_n, added_n;
+    struct bytes *dropped;
+    struct source_added *added;
+    struct source_added *current; /* the column an ADD speaks of, NULL: no ADD */
 };
 
-static void
-remember(struct lexer *x, struct bytes list[64], size_t *n)
+static bool
+at_name(const struct lexer *x)
 {
-    if ((x->t.kind == TOKEN_WORD || x->t.kind == TOKEN_QUOTED) && *n < 64)
-        list[(*n)++] = x->t.text;
+    return x->t.kind == TOKEN_WORD || x->t.kind == TOKEN_QUOTED;
+}
+
+/* More columns than we keep: what became of them is not known. */
+static bool
+has_room(struct alter *al, size_t n)
+{
+    if (n >= COLUMNS_MAX)
+        al->ddl->rows_kept = false;
+    return n < COLUMNS_MAX;
+}
+
+static void
+note_added(struct lexer *x, struct alter *al)
+{
+    if (!at_name(x) || !has_room(al, al->ddl->added_count))
+        return;
+    al->current = &al->added[al->ddl->added_count++];
+    *al->current = (struct source_added){.name = x->t.text};
+    next(x);
+}
+
+/* Behind DEFAULT: -1.50, 'text', b'101', TRUE, NULL. */
+static void
+note_default(struct lexer *x, struct alter *al)
+{
+    if (at_sign(x, '(') ||
+        at_any(x, "CURRENT_TIMESTAMP NOW LOCALTIME LOCALTIMESTAMP UUID NEXT NEXTVAL"))
+        al->ddl->rows_kept = al->ddl->rows_kept && !al->current;
+    if (!al->current)
+        return;
+    const uint8_t *begin = x->t.begin;
+    al->current->has_default = true;
+    while (at_sign(x, '-') || at_sign(x, '+') || at_sign(x, '.') ||
+           (at_any(x, "b x") && peek(x, 0) == '\'') ||
+           (x->t.kind == TOKEN_WORD && peek(x, 0) == '.'))
+        next(x);
+    if (x->t.kind == TOKEN_STRING)
+        al->current->value = bytes_of(begin, (size_t)(x->r.p - begin));
+    else if (x->t.kind == TOKEN_WORD)
+        al->current->value = bytes_of(begin, (size_t)(x->t.text.p + x->t.text.n - begin));
 }
 
 static void
@@ -259,7 +302,28 @@ alter_drop(struct lexer *x, struct alter *al)
         return;
     }
     skip_any(x, "COLUMN IF EXISTS");
-    remember(x, al->dropped, &al->dropped_n);
+    if (at_name(x) && has_room(al, al->ddl->dropped_count))
+        al->dropped[al->ddl->dropped_count++] = x->t.text;
+}
+
+/* ADD (a INT DEFAULT 1, b INT): up to the closing parenthesis. */
+static void
+alter_add_list(struct lexer *x, struct alter *al)
+{
+    unsigned depth = x->depth;
+    next(x);
+    note_added(x, al);
+    while (x->t.kind != TOKEN_END && !(at_sign(x, ')') && x->depth == depth + 1)) {
+        bool comma = at_sign(x, ',') && x->depth == depth + 1;
+        if (take_word(x, "DEFAULT"))
+            note_default(x, al);
+        else
+            next(x);
+        if (comma &&
+            !at_any(x, "INDEX KEY UNIQUE PRIMARY FOREIGN FULLTEXT SPATIAL CONSTRAINT CHECK"))
+            note_added(x, al);
+    }
+    al->current = NULL;
 }
 
 static void
@@ -270,8 +334,20 @@ alter_add(struct lexer *x, struct alter *al)
         return;
     skip_any(x, "COLUMN IF NOT EXISTS");
     if (at_sign(x, '('))
+        alter_add_list(x, al);
+    else
+        note_added(x, al);
+}
+
+/* EXCHANGE PARTITION p WITH TABLE other: the rows of both change. */
+static void
+alter_exchange(struct lexer *x, struct alter *al)
+{
+    al->ddl->rows_kept = false;
+    while (x->t.kind != TOKEN_END && !take_word(x, "TABLE"))
         next(x);
-    remember(x, al->added, &al->added_n);
+    if (!add_name(x, al->ddl->database, al->names))
+        al->ddl->kind = SOURCE_DDL_UNCLEAR;
 }
 
 /* A word that begins an action, or tells of one, wherever it stands outside parentheses. */
@@ -279,6 +355,8 @@ static void
 alter_word(struct lexer *x, struct alter *al)
 {
     struct source_ddl *d = al->ddl;
+    if (at_any(x, "RENAME CHANGE DROP ADD MODIFY ALTER CONVERT"))
+        al->current = NULL;
     if (take_word(x, "RENAME")) {
         alter_rename(x, al);
     } else if (take_word(x, "CHANGE")) {
@@ -293,27 +371,27 @@ alter_word(struct lexer *x, struct alter *al)
         d->converts = true;
         d->rows_kept = d->rows_kept && !at_any(x, "PARTITION TABLE");
     } else if (take_word(x, "DEFAULT")) {
-        if (at_sign(x, '(') ||
-            at_any(x, "CURRENT_TIMESTAMP NOW LOCALTIME LOCALTIMESTAMP UUID NEXT NEXTVAL"))
-            d->rows_kept = d->rows_kept && al->added_n == 0;
-    } else if (at_any(x, "TRUNCATE EXCHANGE DISCARD IMPORT")) {
+        note_default(x, al);
+    } else if (take_word(x, "EXCHANGE")) {
+        alter_exchange(x, al);
+    } else if (at_any(x, "TRUNCATE DISCARD IMPORT")) {
         d->rows_kept = false;
         next(x);
     } else if (take_word(x, "AUTO_INCREMENT")) {
-        d->rows_kept = d->rows_kept && (al->added_n == 0 || at_sign(x, '='));
+        d->rows_kept = d->rows_kept && (d->added_count == 0 || at_sign(x, '='));
     } else {
         next(x);
     }
 }
 
 static bool
-dropped_and_added(const struct alter *al)
+dropped_and_added(const struct source_ddl *d)
 {
-    for (size_t i = 0; i < al->dropped_n; i++)
-        for (size_t k = 0; k < al->added_n; k++)
-            if (al->dropped[i].n == al->added[k].n &&
-                strncasecmp((const char *)al->dropped[i].p, (const char *)al->added[k].p,
-                            al->added[k].n) == 0)
+    for (size_t i = 0; i < d->dropped_count; i++)
+        for (size_t k = 0; k < d->added_count; k++)
+            if (d->dropped[i].n == d->added[k].name.n &&
+                strncasecmp((const char *)d->dropped[i].p, (const char *)d->added[k].name.p,
+                            d->dropped[i].n) == 0)
                 return true;
     return false;
 }
@@ -331,16 +409,20 @@ classify_alter(struct lexer *x, struct source_ddl *d, struct names *names)
     skip_any(x, "IF EXISTS");
     struct alter al = {.ddl = d, .names = names};
     al.columns = arena_alloc(x->arena, LIST_MAX * sizeof(*al.columns));
+    d->dropped = al.dropped = arena_alloc(x->arena, COLUMNS_MAX * sizeof(*al.dropped));
+    d->added = al.added = arena_alloc(x->arena, COLUMNS_MAX * sizeof(*al.added));
     d->kind = add_name(x, d->database, names) ? SOURCE_DDL_ALTER : SOURCE_DDL_UNCLEAR;
     d->columns = al.columns;
     d->rows_kept = !ignore;
     while (x->t.kind != TOKEN_END) {
+        if (at_sign(x, ',') && x->depth == 0)
+            al.current = NULL;
         if (x->t.kind == TOKEN_WORD && x->depth == 0)
             alter_word(x, &al);
         else
             next(x);
     }
-    d->rows_kept = d->rows_kept && !dropped_and_added(&al);
+    d->rows_kept = d->rows_kept && !dropped_and_added(d);
     return DDL_TABLE;
 }
 

@@ -197,7 +197,7 @@ choose_table(struct binlog_decoder *d, const struct binlog_map *m,
             make_stale(d, &name);
         return false;
     }
-    if (*out && old && definition_same(old, *out)) {
+    if (*out && old && table_same(old, *out)) {
         table_unref(*out);
         *out = table_ref(old);
     }

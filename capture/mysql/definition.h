@@ -37,8 +37,4 @@ MUST bool
 definition_from_map(const struct binlog_map *m, const struct table *hint,
                     const struct collations *cs, enum source_flavor flavor, struct table **out,
                     struct err *e);
-/* Equal but for version and fingerprint. */
-bool
-definition_same(const struct table *a, const struct table *b);
-
 #endif

@@ -276,10 +276,8 @@ class World:
 
 
 def differences(source, target, database, to_database, world):
-    """Rows of all tables, as the servers print them. Policies, by name: MariaDB's JSON is text and MySQL's a tree, so where
-    the two meet documents are compared as documents; uuid, inet4 and inet6 are text at MySQL."""
-    left_place, right_place = world.place.family, Place(target).family
-    mixed = "mariadb" in (left_place, right_place) and left_place != right_place
+    """Rows of all tables, as the servers print them. Policies, by name: JSON is compared as a document (MariaDB's is text and
+    MySQL's a tree; a DECIMAL inside a document arrives as a number); uuid, inet4 and inet6 are text at MySQL."""
     found = []
     with rows.raw_connection(source) as left, rows.raw_connection(target) as right:
         here, there = rows.schema(left, database), rows.schema(right, to_database)
@@ -289,7 +287,7 @@ def differences(source, target, database, to_database, world):
                 continue
             names = {c.name for c in there[table]}
             columns = [c for c in columns if c.name in names or not c.generated]
-            wanted = columns_at(columns, there[table], mixed)
+            wanted = columns_at(columns, there[table])
             if wanted is None:
                 found.append(rows.Difference(f"{table!r}: columns {[c.name for c in columns]} at the target {sorted(names)}", missing=[table]))
                 continue
@@ -303,16 +301,16 @@ def differences(source, target, database, to_database, world):
     return [d for d in found if d]
 
 
-def columns_at(columns, there, mixed):
+def columns_at(columns, there):
     kinds = {c.name: c for c in there}
     if any(c.name not in kinds for c in columns):
         return None
-    return [rows.Column(c.name, "document" if mixed and "json" in (c.type, kinds[c.name].type) else kinds[c.name].type, c.key)
+    return [rows.Column(c.name, "document" if "json" in (c.type, kinds[c.name].type) else kinds[c.name].type, c.key)
             for c in columns]
 
 
 def compare(left, database, table, mine, right, to_database, theirs):
     def read(connection, database, columns):
-        plain = [rows.Column(c.name, {"document": "json", "json": "exact"}.get(c.type, c.type), c.key) for c in columns]
+        plain = [rows.Column(c.name, "json" if c.type == "document" else c.type, c.key) for c in columns]
         return rows.read_table(connection, database, table, plain)
     return rows.compare(read(left, database, mine), read(right, to_database, theirs), repr(table))
