@@ -77,13 +77,13 @@ list_add(struct changes *c, struct change_list *l, struct bytes name, struct byt
                                          .other = other.p ? mem_strn(other) : NULL};
 }
 
-static bool
-has_column(const struct table *t, struct bytes name)
+static const char *
+column_name(const struct table *t, struct bytes name)
 {
     for (unsigned i = 0; t && i < t->column_count; i++)
         if (same_name(t->columns[i].name, name))
-            return true;
-    return false;
+            return t->columns[i].name;
+    return NULL;
 }
 
 /* A name that the newest version has already says nothing any more about what it stands for. */
@@ -91,7 +91,7 @@ static void
 note_new_name(struct changes *c, const struct table *newest, struct bytes name)
 {
     c->unclear =
-        c->unclear || has_column(newest, name) || list_find(&c->dropped, name, false) >= 0;
+        c->unclear || column_name(newest, name) || list_find(&c->dropped, name, false) >= 0;
 }
 
 static void
@@ -112,7 +112,8 @@ note_rename(struct changes *c, const struct table *newest, const struct source_r
         free(c->renamed.v[again].other);
         c->renamed.v[again].other = mem_strn(r->to);
     } else {
-        list_add(c, &c->renamed, r->from, r->to);
+        const char *name = column_name(newest, r->from);
+        list_add(c, &c->renamed, name ? bytes_str(name) : r->from, r->to);
     }
 }
 

@@ -88,7 +88,7 @@ static const struct example statements[] = {
     {"ALTER TABLE t DROP PARTITION p1", DDL_TABLE, SOURCE_DDL_ALTER, "d.t", false, false, ""},
     {"ALTER TABLE t TRUNCATE PARTITION p1", DDL_TABLE, SOURCE_DDL_ALTER, "d.t", false, false,
      ""},
-    {"ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", DDL_TABLE, SOURCE_DDL_ALTER, "d.t",
+    {"ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", DDL_TABLE, SOURCE_DDL_ALTER, "d.t d.u",
      false, false, ""},
     {"ALTER TABLE t ADD PARTITION (PARTITION p3 VALUES LESS THAN (9))", DDL_TABLE,
      SOURCE_DDL_ALTER, "d.t", true, false, ""},
@@ -149,6 +149,50 @@ every_statement_is_classified_as_listed(void **state)
         check(&statements[i]);
 }
 
+/* "a=default b -c": added with a default, added, dropped. */
+static const struct {
+    const char *sql, *columns;
+} altered[] = {
+    {"ALTER TABLE t ADD a INT", "a"},
+    {"ALTER TABLE t ADD COLUMN `a b` VARCHAR(9) NOT NULL DEFAULT 'it''s' AFTER c, DROP d",
+     "a b='it''s' -d"},
+    {"ALTER TABLE t ADD a DECIMAL(5,2) DEFAULT -1.50, ADD b BIT(3) DEFAULT b'101'",
+     "a=-1.50 b=b'101'"},
+    {"ALTER TABLE t ADD (a INT DEFAULT 7, b SET('x,y','z') DEFAULT 'z', KEY k (a))",
+     "a=7 b='z'"},
+    {"ALTER TABLE t ADD a INT, ALTER b SET DEFAULT 5", "a"},
+    {"ALTER TABLE t ADD a INT, MODIFY b INT DEFAULT 5", "a"},
+    {"ALTER TABLE t ADD a VARCHAR(9) DEFAULT 'x\\'y', DROP COLUMN IF EXISTS b", "a='x\\'y' -b"},
+    {"ALTER TABLE t ADD a INT DEFAULT NULL", "a=NULL"},
+    {"ALTER TABLE t ADD a TEXT DEFAULT (UUID())", "a="},
+    {"ALTER TABLE t ADD UNIQUE KEY k (a), DROP KEY j, DROP PRIMARY KEY", ""},
+};
+
+static void
+added_and_dropped_columns_are_told_with_their_defaults(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < ARRAY_LEN(altered); k++) {
+        struct arena a;
+        struct ddl q;
+        struct buf text = {0};
+        arena_init(&a, 0);
+        ddl_classify(bytes_str(altered[k].sql), BYTES_LIT("d"), &a, &q);
+        for (size_t i = 0; i < q.ddl.added_count; i++) {
+            const struct source_added *x = &q.ddl.added[i];
+            buf_addf(&text, "%s%.*s%s%.*s", text.n ? " " : "", (int)x->name.n,
+                     (const char *)x->name.p, x->has_default ? "=" : "", (int)x->value.n,
+                     x->value.n ? (const char *)x->value.p : "");
+        }
+        for (size_t i = 0; i < q.ddl.dropped_count; i++)
+            buf_addf(&text, " -%.*s", (int)q.ddl.dropped[i].n,
+                     (const char *)q.ddl.dropped[i].p);
+        assert_string_equal(buf_cstr(&text), altered[k].columns);
+        buf_free(&text);
+        arena_free(&a);
+    }
+}
+
 /* The tokenizer must live with any prefix: servers truncate, people mistype. */
 static void
 no_prefix_of_a_statement_harms(void **state)
@@ -170,6 +214,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_statement_is_classified_as_listed),
+        cmocka_unit_test(added_and_dropped_columns_are_told_with_their_defaults),
         cmocka_unit_test(no_prefix_of_a_statement_harms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
