@@ -67,6 +67,13 @@ is_text(uint8_t type)
     }
 }
 
+/* MariaDB gives geometries a place in the list of collations too. */
+static bool
+is_text_maria(uint8_t type)
+{
+    return is_text(type) || type == LOG_GEOMETRY;
+}
+
 static bool
 is_label(uint8_t type)
 {
@@ -284,13 +291,13 @@ read_field(struct binlog_map *m, uint8_t kind, struct bytes value, struct reader
         read_signedness(m, value);
         break;
     case FIELD_CHARSET_DEFAULT:
-        read_charset_default(m, r, is_text);
+        read_charset_default(m, r, m->maria ? is_text_maria : is_text);
         break;
     case FIELD_LABEL_CHARSET_DEFAULT:
         read_charset_default(m, r, is_label);
         break;
     case FIELD_CHARSET_EACH:
-        read_charset_each(m, r, is_text);
+        read_charset_each(m, r, m->maria ? is_text_maria : is_text);
         break;
     case FIELD_LABEL_CHARSET_EACH:
         read_charset_each(m, r, is_label);
@@ -358,11 +365,12 @@ read_columns(struct binlog_map *m, struct reader *r, struct arena *a)
 }
 
 bool
-binlog_map_parse(struct bytes event_body, struct arena *a, struct binlog_map *out,
-                 struct err *e)
+binlog_map_parse(struct bytes event_body, enum source_flavor flavor, struct arena *a,
+                 struct binlog_map *out, struct err *e)
 {
     if (!binlog_map_head(event_body, out, e))
         return false;
+    out->maria = flavor == FLAVOR_MARIADB;
     struct reader r = reader_of(out->body);
     reader_take(&r, out->database.n + 2);
     reader_take(&r, out->table.n + 2);

@@ -10,7 +10,7 @@
 #ifndef MILLRACE_CAPTURE_MYSQL_BINLOG_MAP_H
 #define MILLRACE_CAPTURE_MYSQL_BINLOG_MAP_H
 
-#include "base/arena.h"
+#include "schema/table.h"
 
 #define BINLOG_COLUMNS_MAX 4096
 #define COLLATION_BINARY   63
@@ -81,6 +81,7 @@ struct binlog_map {
     struct bytes body; /* all but id and flags */
     struct map_column *columns;
     uint16_t column_count;
+    bool maria;     /* of a MariaDB */
     bool has_names; /* binlog_row_metadata=FULL */
     bool has_sign;
     struct map_key *key; /* primary key, in key order */
@@ -91,8 +92,8 @@ struct binlog_map {
 MUST bool
 binlog_map_head(struct bytes event_body, struct binlog_map *out, struct err *e);
 MUST bool
-binlog_map_parse(struct bytes event_body, struct arena *a, struct binlog_map *out,
-                 struct err *e);
+binlog_map_parse(struct bytes event_body, enum source_flavor flavor, struct arena *a,
+                 struct binlog_map *out, struct err *e);
 uint64_t
 binlog_map_fingerprint(const struct binlog_map *m);
 /* Label i's raw bytes are taken from the front of *labels. */

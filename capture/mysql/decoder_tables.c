@@ -210,7 +210,7 @@ bind_table(struct binlog_decoder *d, struct binding *b, struct source_known *kno
 {
     struct binlog_map m;
     struct table *t;
-    if (!binlog_map_parse(b->event_body, &d->scratch, &m, e) ||
+    if (!binlog_map_parse(b->event_body, d->conf.flavor, &d->scratch, &m, e) ||
         !choose_table(d, &m, known, &b->wanted, &t, e))
         return false;
     if (!t)
