@@ -259,12 +259,14 @@ plan_of(struct apply_part *p, const struct consumer_message *m, struct plan **ou
         return err_set(e, MR_SCHEMA_UNKNOWN, "%s:%d offset %" PRId64 " is not Avro", t->topic,
                        p->id, m->offset);
     for (struct plan *q = t->plans; q; q = q->older)
-        if (q->id_known && q->schema_id == id) {
+        if (q->id_known && q->schema_id == id)
             *out = q;
-            return true;
-        }
-    if (!tables_plan_of_id(t, id, out, e) || *out)
-        return *out != NULL;
+    if (!*out && !tables_plan_of_id(t, id, out, e))
+        return false;
+    if (*out) {
+        p->wait_progress = -1; /* the next unknown schema waits for an end of its own */
+        return true;
+    }
     if (p->wait_progress < 0 && !log_reader_end(r->progress, &p->wait_progress, e))
         return false;
     if (log_reader_position(r->progress) < p->wait_progress) {

@@ -138,7 +138,7 @@ ddl_rows_missed(void *ctx, struct bytes sql, struct err *e)
     struct err why;
     err_fill(&why, MR_SOURCE_XA, "%.*s: prepared before the task's first position",
              (int)(sql.n < 200 ? sql.n : 200), (const char *)sql.p);
-    for (struct captured *t = tables_first(s); t != NULL; t = t->next) {
+    for (struct captured *t = tables_first(s); t != NULL; t = t->following) {
         if (t->table == NULL || t->stopped || t->dropped)
             continue;
         if (!(s->task->full ? empty(s, t, sql, e) && loads_begin(s, t, e)

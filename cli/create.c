@@ -118,6 +118,15 @@ warn_workers(const struct session *s, const struct task *t)
     summary_free(&sum);
 }
 
+/* What does not arrive as it is, by type. */
+static void
+print_types(const struct discover *d)
+{
+    for (size_t i = 0; i < d->types_len; i++)
+        printf("type %s (%" PRIu64 " columns, first %s): %s\n", d->types[i].name,
+               d->types[i].columns, d->types[i].first, d->types[i].policy);
+}
+
 static void
 report(const struct session *s, const struct task *t, const struct discover *d)
 {
@@ -129,6 +138,7 @@ report(const struct session *s, const struct task *t, const struct discover *d)
         printf("it starts with a full load, then follows every change\n");
     else
         printf("it follows every change from now on, without a full load\n");
+    print_types(d);
     warn_workers(s, t);
 }
 
@@ -149,6 +159,7 @@ create(struct command *c, struct task *t, struct session *s, struct err *e)
     if (ok && command_has(c, "dry-run")) {
         printf("task '%s' would copy %zu tables:\n", t->name, found.tables_len);
         print_tables(&found);
+        print_types(&found);
     } else if (ok) {
         ok = task_store_put(s->store, t, e);
         if (ok)

@@ -54,7 +54,8 @@ check_source(const struct command *c, struct task *t, struct discover *found, st
     struct mysql_conn *conn = NULL;
     if (!create_connect(c, t, &t->sources[0].at, MYSQL_SOURCE, &conn, e))
         return false;
-    bool ok = discover_source(conn, t, found, e) || err_wrap(e, "source");
+    bool ok = (discover_source(conn, t, found, e) && discover_types(conn, found, e)) ||
+              err_wrap(e, "source");
     mysql_conn_close(conn);
     if (!ok || !check_keys(found, e))
         return false;

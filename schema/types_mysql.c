@@ -11,6 +11,7 @@
     "zero, partial and impossible dates are null in the column and kept in " \
     "source.millrace_raw"
 #define NARROW_POLICY "the target may lack the type: kept as text"
+#define VECTOR_POLICY "the target may lack the type: kept as its bytes, float32 little-endian"
 
 static const struct type_mysql TYPES[COL_TYPES] = {
     [COL_TINYINT] = {"tinyint", CELL_INT, WIRE_INT, "tinyint", "tinyint", NULL},
@@ -49,7 +50,8 @@ static const struct type_mysql TYPES[COL_TYPES] = {
     [COL_SET] = {"set", CELL_SET, WIRE_SET, "set(%l)", "set(%l)", NULL},
     [COL_JSON] = {"json", CELL_JSON, WIRE_JSON, "json", "json", JSON_POLICY},
     [COL_GEOMETRY] = {"geometry", CELL_GEOMETRY, WIRE_GEOMETRY, "geometry", "geometry", NULL},
-    [COL_VECTOR] = {"vector", CELL_VECTOR, WIRE_VECTOR, "vector(%n)", "vector(%n)", NULL},
+    [COL_VECTOR] = {"vector", CELL_VECTOR, WIRE_VECTOR, "vector(%n)", "vector(%n)",
+                    VECTOR_POLICY},
     [COL_UUID] = {"uuid", CELL_TEXT, WIRE_STRING, "char(36) character set ascii", "uuid",
                   NARROW_POLICY},
     [COL_INET4] = {"inet4", CELL_TEXT, WIRE_STRING, "varchar(15) character set ascii", "inet4",

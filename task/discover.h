@@ -20,12 +20,22 @@ struct discover_table {
     uint64_t rows; /* the server's estimate */
 };
 
+/* A type of selected columns that has a policy (schema/types_mysql.c), or is not supported. */
+struct discover_type {
+    const char *name;
+    const char *policy;
+    const char *first; /* db.table.column */
+    uint64_t columns;
+};
+
 struct discover {
     struct arena mem;
     const char *version;
     const char *identity;          /* server uuid, or server id of MariaDB */
     struct discover_table *tables; /* selected ones, by name */
     size_t tables_len;
+    struct discover_type types[40];
+    size_t types_len;
     size_t excluded;          /* hidden by the pattern */
     struct position position; /* now */
 };
@@ -34,6 +44,9 @@ struct discover {
 MUST bool
 discover_source(struct mysql_conn *c, const struct task *t, struct discover *out,
                 struct err *e);
+/* Fills types, for the tables that discover_source selected. */
+MUST bool
+discover_types(struct mysql_conn *c, struct discover *d, struct err *e);
 void
 discover_free(struct discover *d);
 /* Server settings and rights only. */

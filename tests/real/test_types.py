@@ -291,3 +291,16 @@ def test_string_keys_under_some_collations_arrive(request, binaries, kafka, tmp_
 @pytest.mark.parametrize("source", ["mysql97", "mariadb"])
 def test_string_keys_under_every_collation_arrive(request, binaries, kafka, tmp_path, source):
     check_collations(request, binaries, kafka, tmp_path, source, 1)
+
+
+def test_create_names_the_types_that_do_not_arrive_as_they_are(binaries, kafka, tmp_path, mysql97, mariadb):
+    mysql97.execute("DROP DATABASE IF EXISTS told", "CREATE DATABASE told",
+                    "CREATE TABLE told.a (id INT PRIMARY KEY, j JSON, k JSON, p POINT, e ENUM('x'), t TEXT)",
+                    "CREATE TABLE told.hidden (id INT PRIMARY KEY, d DATE)")
+    with Deployment(binaries, kafka, tmp_path) as d:
+        d.create("told", mysql97, mariadb, databases="told", exclude="hidden")
+        out = d.command("task", "create", "--task-name", "dry", "--source-uri", mysql97.uri("repl"), "--sink-type", "mysql", "--sink-uri",
+                        mariadb.uri(), "--level", "database", "--databases", "told", "--dry-run").stdout
+    assert "type json (2 columns, first told.a.j): " in out and "type enum (1 columns, first told.a.e): " in out
+    assert "type date (1 columns, first told.hidden.d): " in out
+    assert "type point" not in out and "type text" not in out and "type int" not in out
