@@ -51,7 +51,7 @@ def check(d, source, target, database, copy):
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("source, target", [("mysql97", "mariadb"), ("mariadb", "mysql97")])
+@pytest.mark.parametrize("source, target", [("mysql97", "mariadb"), pytest.param("mariadb", "mysql97", marks=pytest.mark.slow)])
 def test_strange_tables_columns_and_labels_arrive(request, binaries, kafka, tmp_path, source, target):
     source, target = request.getfixturevalue(source), request.getfixturevalue(target)
     db, copy = f"names_{source.script}", f"names_{source.script}_to"
@@ -98,6 +98,7 @@ def test_strange_tables_columns_and_labels_arrive(request, binaries, kafka, tmp_
         assert d.show(task)["state"] == "running"
 
 
+@pytest.mark.slow
 def test_strange_databases_and_names_that_differ_by_case_arrive(binaries, kafka, tmp_path, mysql97, mariadb):
     for server in (mysql97, mariadb):
         for name in DATABASES:

@@ -131,7 +131,10 @@ class Pair:
             time.sleep(0.2)
 
 
-@pytest.mark.parametrize("source", ["mysql97", "mysql80", "mariadb"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("source", ["mysql97", pytest.param("mysql80", marks=SLOW), pytest.param("mariadb", marks=SLOW)])
 def test_every_type_at_its_edges_arrives(request, binaries, kafka, tmp_path, source):
     p = Pair(request, source, f"edges_{source}")
     edges = [(n, sql, list(values)) for n, sql, values, servers in EDGES if p.family in servers]
@@ -227,7 +230,7 @@ def check_characters(request, binaries, kafka, tmp_path, source, charsets):
                     assert raw[id] == "".join(again for _, _, again in chars[i:i + 200]), (charset, id)
 
 
-@pytest.mark.parametrize("source", ["mysql97", "mariadb"])
+@pytest.mark.parametrize("source", [pytest.param("mysql97", marks=SLOW), "mariadb"])
 def test_every_character_of_the_single_byte_sets_arrives(request, binaries, kafka, tmp_path, source):
     check_characters(request, binaries, kafka, tmp_path, source,
                      lambda widths: [c for c, n in widths.items() if n == 1 and c not in ("binary", "filename")])
@@ -282,9 +285,9 @@ def check_collations(request, binaries, kafka, tmp_path, source, share):
         p.arrives(d, task, 240)
 
 
-@pytest.mark.parametrize("source", ["mysql97", "mariadb"])
+@pytest.mark.parametrize("source", ["mysql97", pytest.param("mariadb", marks=SLOW)])
 def test_string_keys_under_some_collations_arrive(request, binaries, kafka, tmp_path, source):
-    check_collations(request, binaries, kafka, tmp_path, source, 0.04)
+    check_collations(request, binaries, kafka, tmp_path, source, 0.02)
 
 
 @pytest.mark.slow
