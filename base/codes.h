@@ -142,6 +142,17 @@ MR_CODE(3012, TARGET_QUERY, ERR_RETRY, "a statement at the target failed",
         "rolled back; it is tried again", "see the server's message")
 MR_CODE(3013, TARGET_TLS, ERR_TASK, "TLS to the target failed", "nothing written",
         "check certificates and the tls options of the URI")
+MR_CODE(3030, LAKE_VALUE, ERR_TABLE, "a value does not fit its column of the Iceberg table",
+        "nothing of the batch is visible; this table stops, its position is kept; the others "
+        "go on",
+        "correct the row at the source, or drop the Iceberg table and restart the task")
+MR_CODE(3031, LAKE_DATA_FILE, ERR_TABLE, "a data file of the Iceberg table is damaged",
+        "nothing read from it; this table stops, its position is kept; the others go on",
+        "restore the file, or roll the table back to a snapshot without it, then resume the "
+        "task")
+MR_CODE(3032, LAKE_TYPE, ERR_TABLE, "a column has no form in the Iceberg table",
+        "this table stops, its position is kept; the others go on",
+        "exclude the column or the table, or change the column's type")
 MR_CODE(4001, USAGE, ERR_USAGE, "the command was not understood", "nothing done", "see --help")
 MR_CODE(4002, CONFIG, ERR_USAGE, "the configuration is not valid", "nothing done", "correct it")
 MR_CODE(4003, BAD_URI, ERR_USAGE, "a connection string is not valid", "nothing done",
