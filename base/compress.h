@@ -1,7 +1,7 @@
-/* Compression of whole blocks: zstd, lz4 (frames), zlib. Each library's header is seen by one
- * file, compress_<name>.c. Appends to out. Decompression stops at size_max bytes, so a small
- * input cannot fill the memory. Thread: any. Errors: MR_IO says the data is damaged or too
- * large; the caller knows whose data it is and sets its own code.
+/* Compression of whole blocks: zstd, lz4 (frames and blocks), snappy, zlib. Each library's
+ * header is seen by one file, compress_<name>.c. Appends to out. Decompression stops at
+ * size_max bytes, so a small input cannot fill the memory. Thread: any. Errors: MR_IO says the
+ * data is damaged or too large; the caller knows whose data it is and sets its own code.
  */
 #ifndef MILLRACE_BASE_COMPRESS_H
 #define MILLRACE_BASE_COMPRESS_H
@@ -16,6 +16,30 @@ MUST bool
 compress_lz4(struct bytes in, struct buf *out, struct err *e);
 MUST bool
 decompress_lz4(struct bytes in, size_t size_max, struct buf *out, struct err *e);
+
+/* zstd with its working memory kept between calls: for many small blocks. */
+struct zstd_codec;
+struct zstd_codec *
+zstd_codec_new(int level);
+void
+zstd_codec_free(struct zstd_codec *z); /* NULL allowed */
+MUST bool
+zstd_codec_compress(struct zstd_codec *z, struct bytes in, struct buf *out, struct err *e);
+/* For blocks whose size is known: exactly `size` bytes come out, or an error. */
+MUST bool
+zstd_codec_decompress(struct zstd_codec *z, struct bytes in, size_t size, struct buf *out,
+                      struct err *e);
+/* lz4's block format, no frame around it. */
+MUST bool
+compress_lz4_block(struct bytes in, struct buf *out, struct err *e);
+MUST bool
+decompress_lz4_block(struct bytes in, size_t size, struct buf *out, struct err *e);
+/* Snappy's raw format. */
+MUST bool
+compress_snappy(struct bytes in, struct buf *out, struct err *e);
+MUST bool
+decompress_snappy(struct bytes in, size_t size, struct buf *out, struct err *e);
+
 /* zlib format (RFC 1950). */
 MUST bool
 compress_zlib(struct bytes in, int level, struct buf *out, struct err *e);

@@ -1,6 +1,7 @@
-/* lz4 frames. */
+/* lz4: frames and blocks. */
 #include "base/compress.h"
 
+#include <lz4.h>
 #include <lz4frame.h>
 
 #define LZ4_STEP ((size_t)64 << 10)
@@ -57,4 +58,35 @@ decompress_lz4(struct bytes in, size_t size_max, struct buf *out, struct err *e)
     if (!ok)
         out->n = before;
     return ok;
+}
+
+bool
+compress_lz4_block(struct bytes in, struct buf *out, struct err *e)
+{
+    int room = in.n <= LZ4_MAX_INPUT_SIZE ? LZ4_compressBound((int)in.n) : 0;
+    uint8_t *at = room ? buf_reserve(out, (size_t)room) : NULL;
+    if (!at)
+        return err_set(e, MR_NO_MEMORY, "lz4: no memory for %zu bytes", in.n);
+    const char *from = in.n ? (const char *)in.p : "";
+    int n = LZ4_compress_default(from, (char *)at, (int)in.n, room);
+    if (n <= 0)
+        return err_set(e, MR_IO, "lz4: the block cannot be compressed");
+    out->n += (size_t)n;
+    return true;
+}
+
+bool
+decompress_lz4_block(struct bytes in, size_t size, struct buf *out, struct err *e)
+{
+    if (size > LZ4_MAX_INPUT_SIZE || in.n > LZ4_MAX_INPUT_SIZE)
+        return err_set(e, MR_IO, "lz4: a block of %zu bytes", size);
+    uint8_t *at = buf_reserve(out, size + 1);
+    if (!at)
+        return err_set(e, MR_NO_MEMORY, "lz4: no memory for %zu bytes", size);
+    const char *from = in.n ? (const char *)in.p : "";
+    int n = LZ4_decompress_safe(from, (char *)at, (int)in.n, (int)size);
+    if (n < 0 || (size_t)n != size)
+        return err_set(e, MR_IO, "lz4: the block is damaged");
+    out->n += size;
+    return true;
 }

@@ -1,7 +1,10 @@
 /* zstd frames. */
 #include "base/compress.h"
 
+#include <stdlib.h>
 #include <zstd.h>
+
+#include "base/mem.h"
 
 #define ZSTD_STEP ((size_t)64 << 10)
 #define ZSTD_WINDOW_MAX \
@@ -60,4 +63,58 @@ decompress_zstd(struct bytes in, size_t size_max, struct buf *out, struct err *e
     if (!ok)
         out->n = before;
     return ok;
+}
+
+struct zstd_codec {
+    ZSTD_CCtx *out;
+    ZSTD_DCtx *in;
+    int level;
+};
+
+struct zstd_codec *
+zstd_codec_new(int level)
+{
+    struct zstd_codec *z = mem_zalloc(sizeof *z);
+    z->level = level;
+    return z;
+}
+
+void
+zstd_codec_free(struct zstd_codec *z)
+{
+    if (!z)
+        return;
+    ZSTD_freeCCtx(z->out);
+    ZSTD_freeDCtx(z->in);
+    free(z);
+}
+
+bool
+zstd_codec_compress(struct zstd_codec *z, struct bytes in, struct buf *out, struct err *e)
+{
+    size_t room = ZSTD_compressBound(in.n);
+    uint8_t *at = ZSTD_isError(room) ? NULL : buf_reserve(out, room);
+    if (!at || (!z->out && !(z->out = ZSTD_createCCtx())))
+        return err_set(e, MR_NO_MEMORY, "zstd: no memory for %zu bytes", in.n);
+    size_t n = ZSTD_compressCCtx(z->out, at, room, in.p, in.n, z->level);
+    if (ZSTD_isError(n))
+        return err_set(e, MR_IO, "zstd: %s", ZSTD_getErrorName(n));
+    out->n += n;
+    return true;
+}
+
+bool
+zstd_codec_decompress(struct zstd_codec *z, struct bytes in, size_t size, struct buf *out,
+                      struct err *e)
+{
+    uint8_t *at = buf_reserve(out, size + 1);
+    if (!at || (!z->in && !(z->in = ZSTD_createDCtx())))
+        return err_set(e, MR_NO_MEMORY, "zstd: no memory for %zu bytes", size);
+    size_t n = ZSTD_decompressDCtx(z->in, at, size, in.p, in.n);
+    if (ZSTD_isError(n))
+        return err_set(e, MR_IO, "zstd: %s", ZSTD_getErrorName(n));
+    if (n != size)
+        return err_set(e, MR_IO, "zstd: %zu bytes where %zu were announced", n, size);
+    out->n += n;
+    return true;
 }

@@ -14,6 +14,9 @@ hash_partition(struct bytes key, int32_t partitions);
 /* Fast 64-bit hash for in-memory tables; not stable between versions. */
 uint64_t
 hash_u64(struct bytes b);
+/* xxHash64 with seed 0; stable. */
+uint64_t
+hash_xxh64(struct bytes b);
 uint32_t
 hash_crc32(uint32_t crc, struct bytes b); /* zlib's */
 void
