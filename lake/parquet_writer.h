@@ -34,7 +34,7 @@ struct parquet_column {
     struct lake_field field;
     const struct column *source; /* whose labels ENUM and SET cells need; NULL: none come */
     enum parquet_metrics metrics;
-    bool bloom;
+    bool bloom; /* not for boolean, binary and fixed, which have none */
 };
 
 /* Zero takes the default. */
