@@ -125,6 +125,8 @@ put_plain(struct thrift_writer *t, int16_t id, const struct parquet_column_write
     thrift_binary(t, id, bytes_of(le, c->width));
 }
 
+/* No bounds beside NaN: DuckDB (1.5.5 seen) takes a filter that all of them pass for one that
+ * NaN passes too. The manifest has bounds and the count of NaN. */
 static void
 put_statistics(struct thrift_writer *t, struct parquet_column_writer *c)
 {
@@ -137,10 +139,12 @@ put_statistics(struct thrift_writer *t, struct parquet_column_writer *c)
         cut.bytes = 0;
     thrift_struct(t, 12);
     thrift_i64(t, 3, (int64_t)c->chunk.nulls);
-    bool max = parquet_bounds_upper(&c->bounds, cut, &c->scratch.text, &v, &max_exact);
+    bool max = !c->chunk.nans &&
+               parquet_bounds_upper(&c->bounds, cut, &c->scratch.text, &v, &max_exact);
     if (max)
         put_plain(t, 5, c, &v);
-    bool min = parquet_bounds_lower(&c->bounds, cut, &c->scratch.text, &v, &min_exact);
+    bool min = !c->chunk.nans &&
+               parquet_bounds_lower(&c->bounds, cut, &c->scratch.text, &v, &min_exact);
     if (min)
         put_plain(t, 6, c, &v);
     if (max)

@@ -34,7 +34,7 @@ struct parquet_column {
     struct lake_field field;
     const struct column *source; /* whose labels ENUM and SET cells need; NULL: none come */
     enum parquet_metrics metrics;
-    bool bloom; /* not for boolean, binary and fixed, which have none */
+    bool bloom; /* boolean, float, double, binary and fixed have none all the same */
 };
 
 /* Zero takes the default. */

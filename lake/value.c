@@ -426,3 +426,24 @@ lake_native(const struct lake_field *f, const struct column *source, const struc
         return to_binary(f, source, in, s, out, e);
     }
 }
+
+void
+lake_promote(const struct lake_type *to, struct arena *a, struct cell *c)
+{
+    if (to->kind == LAKE_DOUBLE)
+        c->kind = CELL_DOUBLE;
+    if (to->kind != LAKE_DECIMAL || to->precision <= 18)
+        return;
+    uint8_t be[8];
+    unsigned width = lake_decimal_width(to->precision);
+    struct bytes from = cell_bytes(c);
+    if (c->kind == CELL_INT) {
+        for (unsigned i = 0; i < 8; i++)
+            be[i] = (uint8_t)(c->v.u >> (56 - 8 * i));
+        from = bytes_of(be, sizeof be);
+    }
+    uint8_t *wide = arena_alloc(a, width);
+    memset(wide, from.p[0] & 0x80 ? 0xff : 0, width - from.n);
+    memcpy(wide + width - from.n, from.p, from.n);
+    give_bytes(CELL_BYTES, bytes_of(wide, width), c);
+}

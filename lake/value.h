@@ -26,5 +26,9 @@ lake_scratch_free(struct lake_scratch *s);
 MUST bool
 lake_native(const struct lake_field *f, const struct column *source, const struct cell *in,
             struct lake_scratch *s, struct cell *out, struct err *e);
+/* A native cell of a narrower type (lake_type_promotes) as one of `to`; not null. Wide decimals
+ * get memory of a. */
+void
+lake_promote(const struct lake_type *to, struct arena *a, struct cell *c);
 
 #endif

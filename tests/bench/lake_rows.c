@@ -1,5 +1,6 @@
-/* lake_rows write < CASES: Parquet files of the rows that it is given, for
- * tests/real/test_parquet.py, which made them and has other programs read the files.
+/* lake_rows < CASES: Parquet files of the rows that it is given, for
+ * tests/real/test_parquet.py, which made them and has other programs read the files; and what
+ * our own reader finds in them.
  *
  * A case is a line of JSON {path, codec, level, batch, page_bytes, page_rows, group_bytes,
  * group_rows, dictionary_bytes, bloom_bytes, rows, alter: [row, column], columns: [{id, name,
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "lake/parquet_reader.h"
 #include "lake/parquet_writer.h"
 
 struct input {
@@ -220,6 +222,142 @@ write_file(const struct parquet_conf *conf, const struct cell *const *rows, size
     return ok;
 }
 
+static bool
+from_file(void *ctx, uint64_t offset, size_t n, uint8_t *out, struct err *e)
+{
+    FILE *f = ctx;
+    if (fseek(f, (long)offset, SEEK_SET) == 0 && fread(out, 1, n, f) == n)
+        return true;
+    return err_set(e, MR_IO, "the file cannot be read");
+}
+
+static void
+put_cell(const struct cell *c)
+{
+    uint64_t bits;
+    memcpy(&bits, &c->v, sizeof bits);
+    if (c->kind == CELL_NULL) {
+        printf("-");
+    } else if (c->kind == CELL_INT) {
+        printf("i%" PRId64, c->v.i);
+    } else if (c->kind == CELL_FLOAT || c->kind == CELL_DOUBLE) {
+        printf("%c%016" PRIx64, c->kind == CELL_FLOAT ? 'f' : 'd', bits);
+    } else {
+        printf("%c", c->kind == CELL_TEXT ? 't' : 'b');
+        for (uint32_t i = 0; i < c->len; i++)
+            printf("%02x", c->v.p[i]);
+    }
+}
+
+static bool
+put_rows(struct parquet_reader *r, uint32_t columns, struct err *e)
+{
+    struct parquet_batch b;
+    uint64_t rows = 0;
+    for (uint32_t g = 0; g < parquet_reader_groups(r); g++) {
+        if (!parquet_reader_seek(r, g, e))
+            return false;
+        do {
+            if (!parquet_reader_next(r, &b, e))
+                return false;
+            if (b.rows && b.position != rows)
+                die("a wrong position");
+            rows += b.rows;
+            for (size_t i = 0; i < b.rows * columns; i++) {
+                put_cell(&b.cells[i]);
+                printf((i + 1) % columns ? "\t" : "\n");
+            }
+        } while (b.rows);
+    }
+    printf("{\"rows\":%" PRIu64 "}\n", rows);
+    return true;
+}
+
+static bool
+find_in_group(struct parquet_reader *r, const struct lake_field *f, uint32_t column,
+              const struct cell *value, uint32_t columns, struct err *e)
+{
+    struct parquet_batch b;
+    do {
+        if (!parquet_reader_next(r, &b, e))
+            return false;
+        for (size_t i = 0; i < b.rows; i++) {
+            const struct cell *c = &b.cells[i * columns + column];
+            bool nan = (c->kind == CELL_FLOAT || c->kind == CELL_DOUBLE) && c->v.d != c->v.d;
+            if (c->kind != CELL_NULL && !nan && lake_value_cmp(&f->type, c, value) == 0)
+                printf("%" PRIu64 ",", b.position + i);
+        }
+    } while (b.rows);
+    return true;
+}
+
+static bool
+put_found(struct parquet_reader *r, const struct parquet_conf *conf, const struct json *find,
+          struct arena *a, struct err *e)
+{
+    uint32_t column = (uint32_t)json_u64_value(json_at(find, 0), 0), skipped = 0;
+    struct cell value = read_cell(a, json_str_value(json_at(find, 1), "-"));
+    bool may;
+    printf("{\"positions\":[");
+    for (uint32_t g = 0; g < parquet_reader_groups(r); g++) {
+        if (!parquet_reader_may_have(r, g, column, &value, &may, e))
+            return false;
+        skipped += !may;
+        if (may && (!parquet_reader_seek(r, g, e) ||
+                    !find_in_group(r, &conf->columns[column].field, column, &value,
+                                   conf->column_count, e)))
+            return false;
+    }
+    printf("-1],\"skipped\":%" PRIu32 "}\n", skipped);
+    return true;
+}
+
+static void
+read_case(const struct json *j, const struct parquet_conf *conf, struct arena *a)
+{
+    struct err e;
+    struct parquet_reader *r = NULL;
+    const struct json *find = json_get(j, "find");
+    struct lake_field *fields = arena_alloc(a, conf->column_count * sizeof *fields);
+    for (uint32_t i = 0; i < conf->column_count; i++)
+        fields[i] = conf->columns[i].field;
+    FILE *in = fopen(json_get_str(j, "path", ""), "rb");
+    if (!in || fseek(in, 0, SEEK_END) != 0)
+        die("no file");
+    struct parquet_source source = {(uint64_t)ftell(in), from_file, in};
+    if (!parquet_reader_open(&source, fields, conf->column_count, &r, &e) ||
+        !(find ? put_found(r, conf, find, a, &e) : put_rows(r, conf->column_count, &e)))
+        printf("\n{\"error\":%d}\n", (int)e.code);
+    parquet_reader_free(r);
+    fclose(in);
+}
+
+static void
+write_case(struct input *in, const struct json *j, struct parquet_conf *conf, struct arena *a)
+{
+    struct err e;
+    size_t n = json_get_u64(j, "rows", 0);
+    const struct cell **rows = arena_alloc(a, (n + 1) * sizeof *rows);
+    for (size_t i = 0; i < n; i++)
+        rows[i] = read_row(in, a, conf->column_count);
+    const struct json *alter = json_get(j, "alter");
+    if (json_len(alter) == 2) {
+        struct cell *row = arena_alloc(a, conf->column_count * sizeof *row);
+        size_t r = json_u64_value(json_at(alter, 0), 0),
+               c = json_u64_value(json_at(alter, 1), 0);
+        memcpy(row, rows[r], conf->column_count * sizeof *row);
+        alter_cell(&row[c]);
+        rows[r] = row;
+    }
+    FILE *out = fopen(json_get_str(j, "path", ""), "wb");
+    if (!out)
+        die("no file");
+    conf->sink_ctx = out;
+    if (!write_file(conf, rows, n, json_get_u64(j, "batch", n + 1), &e))
+        printf("{\"error\":%d}\n", (int)e.code);
+    fclose(out);
+}
+
 static void
 run_case(struct input *in)
 {
@@ -230,37 +368,19 @@ run_case(struct input *in)
     if (!json_parse(bytes_str(in->line), &j, &e))
         die(e.text);
     struct parquet_conf conf = read_conf(j, &a);
-    size_t n = json_get_u64(j, "rows", 0);
-    const struct cell **rows = arena_alloc(&a, (n + 1) * sizeof *rows);
-    for (size_t i = 0; i < n; i++)
-        rows[i] = read_row(in, &a, conf.column_count);
-    const struct json *alter = json_get(j, "alter");
-    if (json_len(alter) == 2) {
-        struct cell *row = arena_alloc(&a, conf.column_count * sizeof *row);
-        size_t r = json_u64_value(json_at(alter, 0), 0),
-               c = json_u64_value(json_at(alter, 1), 0);
-        memcpy(row, rows[r], conf.column_count * sizeof *row);
-        alter_cell(&row[c]);
-        rows[r] = row;
-    }
-    FILE *out = fopen(json_get_str(j, "path", ""), "wb");
-    if (!out)
-        die("no file");
-    conf.sink_ctx = out;
-    if (!write_file(&conf, rows, n, json_get_u64(j, "batch", n + 1), &e))
-        printf("{\"error\":%d}\n", (int)e.code);
-    fclose(out);
+    if (json_get_bool(j, "read", false) || json_get(j, "find"))
+        read_case(j, &conf, &a);
+    else
+        write_case(in, j, &conf, &a);
     fflush(stdout);
     json_free(j);
     arena_free(&a);
 }
 
 int
-main(int argc, char **argv)
+main(void)
 {
     struct input in = {0};
-    if (argc != 2 || strcmp(argv[1], "write") != 0)
-        die("usage: lake_rows write");
     while (next_line(&in))
         run_case(&in);
     free(in.line);

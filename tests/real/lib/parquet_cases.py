@@ -148,6 +148,20 @@ class Field:
             return "t" + str(uuid.UUID(bytes=value)).encode().hex(), False
         return "b" + value.hex(), False
 
+    def native(self, value):
+        """The cell that a reader gives."""
+        kind = self.kind
+        if value is None:
+            return "-"
+        if kind in ("float", "double"):
+            return ("f" if kind == "float" else "d") + double_bits(value)
+        if kind == "decimal" and self.precision > 18:
+            width = (10 ** self.precision - 1).bit_length() // 8 + 1
+            return "b" + value.to_bytes(width, "big", signed=True).hex()
+        if kind == "string":
+            return "t" + value.encode().hex()
+        return "b" + value.hex() if isinstance(value, bytes) else f"i{int(value)}"
+
     def header(self):
         return {"id": self.id, "name": self.name, "type": self.type, "required": self.required, "metrics": self.metrics,
                 "bloom": self.bloom}
@@ -235,14 +249,34 @@ class Driver:
     """bench/lake_rows, kept running."""
 
     def __init__(self, path):
-        self.process = subprocess.Popen([path, "write"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def write(self, case, **more):
-        self.process.stdin.write(case.text(**more).encode())
+    def ask(self, text):
+        self.process.stdin.write(text.encode())
         self.process.stdin.flush()
+
+    def line(self):
         line = self.process.stdout.readline()
         assert line, f"lake_rows ended: {self.process.wait()}"
-        return json.loads(line)
+        return line.decode().rstrip("\n")
+
+    def write(self, case, **more):
+        self.ask(case.text(**more))
+        return json.loads(self.line())
+
+    def read(self, path, fields):
+        """Rows as lists of cells' texts, and the last line."""
+        self.ask(json.dumps({"read": True, "path": str(path), "columns": [f.header() for f in fields]}) + "\n")
+        rows = []
+        while not (line := self.line()).startswith("{"):
+            rows.append(line.split("\t"))
+        return rows, json.loads(line)
+
+    def find(self, case, column, value):
+        cell = case.fields[column].native(value)
+        self.ask(json.dumps({"find": [column, cell], "path": str(case.path), "columns": [f.header() for f in case.fields]}) + "\n")
+        found = json.loads(self.line())
+        return found["positions"][:-1], found["skipped"]
 
     def close(self):
         self.process.stdin.close()
