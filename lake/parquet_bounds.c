@@ -159,7 +159,7 @@ static uint32_t
 last_character(const struct buf *b, size_t *at)
 {
     size_t i = b->n - 1;
-    while (i > 0 && continues(b->p[i]))
+    while (i > 0 && b->n - i < 4 && continues(b->p[i]))
         i--;
     unsigned n = (unsigned)(b->n - i);
     uint32_t c = n == 1 ? b->p[i] : b->p[i] & (0x7fu >> n);
