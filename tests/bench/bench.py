@@ -5,6 +5,7 @@ load      first load -> Kafka          | lower of {drained prepared SELECT, prod
 stream    binlog -> Kafka, 1,000-row transactions | lower of {raw binlog fetch, producer benchmark}, together     >= 0.50
 apply     Kafka -> MySQL, first load   | LOAD DATA LOCAL of the same rows and commits                            >= 0.70
 upsert    Kafka -> MySQL, updates      | 1,000-row INSERT .. ON DUPLICATE KEY UPDATE, the same commits            >= 0.75
+parquet   rows in memory -> Parquet file, zstd    | DuckDB's COPY TO of the same rows, one thread, same codec      >= 0.50
 memory    VmHWM at full rate, 10 tables, rows <= 1 KB                         capture <= 64 MiB, apply <= 96 MiB
 latency   commit -> visible to read_committed at 5,000 rows/s | bare transactional loop at our commit interval    <= 5 ms more
 
@@ -26,6 +27,7 @@ import stages
 from rig import ROOT, Rig, median
 
 GOALS = {"load": (">=", 0.50), "stream": (">=", 0.50), "apply": (">=", 0.70), "upsert": (">=", 0.75),
+         "parquet": (">=", 0.50),
          "memory-capture": ("<=", 64), "memory-apply": ("<=", 96), "latency": ("<=", 5.0)}
 
 
@@ -74,7 +76,7 @@ def save(results, arguments):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", nargs="*", help="load stream apply upsert memory latency; all of them without one")
+    parser.add_argument("stage", nargs="*", help=f"{' '.join(stages.STAGES)}; all of them without one")
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1000000)
@@ -102,12 +104,15 @@ def main():
     rig.rows, rig.rounds = arguments.rows, arguments.rounds
     rig.settings = dict(s.split("=", 1) for s in arguments.set)
     results = {}
+    alone = arguments.stage and stages.ALONE.issuperset(arguments.stage)
     try:
-        rig.up()
-        stages.warm_up(rig)
+        if not alone:
+            rig.up()
+            stages.warm_up(rig)
         for stage in arguments.stage or stages.STAGES:
             begin = time.monotonic()
-            rig.clean()
+            if not alone:
+                rig.clean()
             for name, rounds in stages.STAGES[stage](rig).items():
                 results[name] = rounds
             print(f"{stage}: {time.monotonic() - begin:.0f} s", flush=True)

@@ -28,7 +28,7 @@ text_cell(enum cell_kind kind, const char *s)
     return c;
 }
 
-/* Written so that SQL can make the same rows: tests/bench/lake.py. */
+/* Written so that SQL can make the same rows: tests/bench/probe_duckdb.py. */
 static void
 make_row(struct arena *a, uint64_t i, struct cell *row)
 {
@@ -140,9 +140,8 @@ main(int argc, char **argv)
     write_rows(&conf, rows, n, &file);
     fclose(out);
     cpu = cpu_seconds() - cpu;
-    printf("{\"rows\":%zu,\"bytes\":%llu,\"seconds\":%.4f,\"cpu_us\":%.4f}\n", n,
-           (unsigned long long)file.bytes, (double)(clock_mono_us() - begin) * 1e-6,
-           cpu * 1e6 / (double)n);
+    printf("bytes=%llu seconds=%.4f cpu_us=%.4f\n", (unsigned long long)file.bytes,
+           (double)(clock_mono_us() - begin) * 1e-6, cpu * 1e6 / (double)n);
     arena_free(&a);
     return 0;
 }

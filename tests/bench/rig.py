@@ -126,7 +126,10 @@ class Rig:
     # Probes.
 
     def probe(self, program, *arguments, stdin=None):
-        return subprocess.Popen([str(self.probes / program), *map(str, arguments)], stdout=subprocess.PIPE, text=True,
+        return self.run(self.probes / program, *arguments, stdin=stdin)
+
+    def run(self, *command, stdin=None):
+        return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True,
                                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL)
 
     def result(self, process):

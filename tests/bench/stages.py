@@ -1,8 +1,11 @@
 """The stages of bench.py. Each gives {name: [round, ...]}; a round has `value` (what the goal is about), `ours`, `limit`."""
 
 import os
+import sys
 import time
+from pathlib import Path
 
+import duckdb
 import pymysql
 from rig import COLUMNS, Cpu, Rate, topics, wait_until
 
@@ -329,4 +332,28 @@ def cuts_of(worker):
     return sum(v for k, v in worker.metrics().items() if "cuts" in k)
 
 
-STAGES = {"load": load, "stream": stream, "apply": apply, "upsert": upsert, "memory": memory, "latency": latency}
+# ---- files ----
+
+def parquet(rig):
+    """The writer alone; no server takes part. DuckDB reads both files and finds the same rows in them."""
+    rounds = []
+    ours_path, limit_path = rig.work / "ours.parquet", rig.work / "limit.parquet"
+    for _ in range(rig.rounds):
+        limit = rig.result(rig.run(sys.executable, Path(__file__).with_name("probe_duckdb.py"), rig.rows, "zstd", limit_path))
+        ours = rig.result(rig.probe("lake_parquet", rig.rows, "zstd", ours_path))
+        found = {"value": limit["seconds"] / ours["seconds"], "ours": rig.rows / ours["seconds"],
+                 "limit": rig.rows / limit["seconds"], "own": ours["cpu_us"], "duckdb": limit["cpu_us"],
+                 "bytes": ours["bytes"] / limit["bytes"], "load": os.getloadavg()[0]}
+        rounds.append(found)
+        say("  " + ", ".join(f"{k} {v:.3g}" for k, v in found.items()))
+    same = f"select * from '{ours_path}' except all select * from '{limit_path}'"
+    with duckdb.connect() as connection:
+        differ = connection.execute(f"select count(*) from ({same})").fetchone()[0]
+        count = connection.execute(f"select count(*) from '{ours_path}'").fetchone()[0]
+    assert differ == 0 and count == rig.rows, f"{count} rows, {differ} differ from the limit's"
+    say("  content of the file: right")
+    return {"parquet": rounds}
+
+
+ALONE = {"parquet"}  # stages without servers
+STAGES = {"load": load, "stream": stream, "apply": apply, "upsert": upsert, "parquet": parquet, "memory": memory, "latency": latency}
