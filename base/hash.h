@@ -17,6 +17,9 @@ hash_u64(struct bytes b);
 /* xxHash64 with seed 0; stable. */
 uint64_t
 hash_xxh64(struct bytes b);
+/* XXH3, 128 bits; stable. */
+void
+hash_xxh3(struct bytes b, uint64_t seed, uint64_t out[2]);
 uint32_t
 hash_crc32(uint32_t crc, struct bytes b); /* zlib's */
 void

@@ -1,0 +1,554 @@
+/* The key index: hashes of keys, a file per data file, and what is done without one. */
+#include "lake/key_index.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "lake/key_index_file.h"
+
+#define ROWS_MIN   100000
+#define PROBES_MAX 4096 /* keys of a batch, above which bounds and filters are not asked */
+#define PREFIX     "keys-"
+#define NAME_BYTES (sizeof PREFIX - 1 + 32)
+
+struct key_index {
+    char *folder;
+    struct lake_field *fields;
+    uint32_t count;
+    uint64_t rows_min;
+    uint64_t seed;
+    struct buf signature; /* of the key: ids and types */
+    struct map open;      /* name -> struct key_file */
+    struct arena names;
+    struct key_index_stats stats;
+    struct buf text;
+    struct buf hits; /* struct hit */
+};
+
+struct hit {
+    size_t key;
+    uint64_t position;
+};
+
+struct key_batch {
+    struct key_index *index;
+    struct arena mem;
+    struct map map; /* hash as bytes -> number */
+    struct key_hash *hashes;
+    struct cell *natives;
+    size_t count, cap;
+    struct buf text;
+};
+
+/* ---- hashes ---- */
+
+static void
+put_key(const struct key_index *x, const struct cell *native, struct buf *out)
+{
+    buf_reset(out);
+    for (uint32_t i = 0; i < x->count; i++) {
+        size_t at = out->n;
+        uint32_t n = UINT32_MAX; /* of a null */
+        buf_add(out, &n, sizeof n);
+        if (native[i].kind == CELL_NULL)
+            continue;
+        struct cell v = native[i];
+        if ((v.kind == CELL_FLOAT || v.kind == CELL_DOUBLE) && v.v.d == 0)
+            v.v.d = 0; /* of either sign: they are one key */
+        lake_value_put(&x->fields[i].type, &v, out);
+        n = (uint32_t)(out->n - at - sizeof n);
+        if (!out->failed)
+            memcpy(out->p + at, &n, sizeof n);
+    }
+    if (out->failed)
+        mem_die("key index: a key of more than %zu bytes", BUF_MAX);
+}
+
+static struct key_hash
+hash_of(const struct key_index *x, const struct cell *native, struct buf *text)
+{
+    uint64_t h[2];
+    put_key(x, native, text);
+    hash_xxh3(buf_bytes(text), x->seed, h);
+    return (struct key_hash){h[0], (uint32_t)h[1]};
+}
+
+/* ---- opening ---- */
+
+/* The folder's seed, made when it is not there. */
+static bool
+read_seed(struct key_index *x, struct err *e)
+{
+    char text[17] = "";
+    bool made;
+    struct buf b = {0};
+    char *path = mem_printf("%s/seed", x->folder);
+    uint8_t fresh[8], stored[8];
+    random_bytes(fresh, sizeof fresh);
+    hex_encode(bytes_of(fresh, sizeof fresh), text);
+    bool ok = file_make(path, bytes_str(text), 0600, &made, e) && file_read(path, 64, &b, e);
+    if (ok && (b.n != 16 || !hex_decode(buf_cstr(&b), stored, sizeof stored))) {
+        memcpy(stored, fresh, sizeof stored);
+        ok = file_write(path, bytes_str(text), 0600, e);
+    }
+    if (ok)
+        memcpy(&x->seed, stored, sizeof stored);
+    buf_free(&b);
+    free(path);
+    return ok;
+}
+
+static void
+copy_fields(struct key_index *x, const struct lake_field *fields)
+{
+    char type[LAKE_TYPE_TEXT_MAX];
+    x->fields = mem_array(x->count + 1, sizeof *x->fields);
+    for (uint32_t i = 0; i < x->count; i++) {
+        x->fields[i] = fields[i];
+        x->fields[i].name = arena_strdup(&x->names, fields[i].name);
+        buf_addf(&x->signature, "%d %s,", fields[i].id, lake_type_text(&fields[i].type, type));
+    }
+}
+
+bool
+key_index_open(const struct key_index_conf *conf, struct key_index **out, struct err *e)
+{
+    struct key_index *x = mem_zalloc(sizeof *x);
+    struct err trouble;
+    *out = NULL;
+    x->count = conf->field_count;
+    x->rows_min = conf->rows_min ? conf->rows_min : ROWS_MIN;
+    x->folder = mem_strdup(conf->folder);
+    copy_fields(x, conf->fields);
+    if (!x->count) {
+        key_index_close(x);
+        return err_set(e, MR_INTERNAL, "a key index without a key");
+    }
+    if (!file_make_folder(x->folder, &trouble) || !read_seed(x, &trouble)) {
+        log_warn("key_index_unusable", F_STR("folder", x->folder), F_ERR(&trouble));
+        x->stats.failures++;
+        x->rows_min = UINT64_MAX; /* everything is read */
+    }
+    *out = x;
+    return true;
+}
+
+static void
+close_file(struct map_slot *slot)
+{
+    key_file_close(slot->v.ptr);
+    free(slot->v.ptr);
+}
+
+void
+key_index_close(struct key_index *x)
+{
+    if (!x)
+        return;
+    for (struct map_slot *s = NULL; (s = map_next(&x->open, s)) != NULL;)
+        close_file(s);
+    map_free(&x->open);
+    arena_free(&x->names);
+    buf_free(&x->signature);
+    buf_free(&x->text);
+    buf_free(&x->hits);
+    free(x->fields);
+    free(x->folder);
+    free(x);
+}
+
+const struct key_index_stats *
+key_index_stats(const struct key_index *x)
+{
+    return &x->stats;
+}
+
+/* ---- batches ---- */
+
+struct key_batch *
+key_batch_new(struct key_index *x)
+{
+    struct key_batch *b = mem_zalloc(sizeof *b);
+    b->index = x;
+    return b;
+}
+
+void
+key_batch_free(struct key_batch *b)
+{
+    if (!b)
+        return;
+    map_free(&b->map);
+    arena_free(&b->mem);
+    buf_free(&b->text);
+    free(b->hashes);
+    free(b->natives);
+    free(b);
+}
+
+void
+key_batch_clear(struct key_batch *b)
+{
+    map_clear(&b->map);
+    arena_reset(&b->mem);
+    b->count = 0;
+}
+
+static struct bytes
+hash_bytes(const struct key_hash *h, uint8_t out[12])
+{
+    memcpy(out, &h->high, 8);
+    memcpy(out + 8, &h->low, 4);
+    return bytes_of(out, 12);
+}
+
+static void
+grow(struct key_batch *b)
+{
+    if (b->count < b->cap)
+        return;
+    b->cap = b->cap ? b->cap * 2 : 256;
+    b->hashes = mem_realloc(b->hashes, b->cap * sizeof *b->hashes);
+    b->natives = mem_realloc(b->natives, b->cap * b->index->count * sizeof *b->natives);
+}
+
+size_t
+key_batch_add(struct key_batch *b, const struct cell *native)
+{
+    uint8_t text[12];
+    bool fresh;
+    const struct key_index *x = b->index;
+    struct key_hash h = hash_of(x, native, &b->text);
+    struct map_slot *slot = map_put(&b->map, hash_bytes(&h, text), &fresh);
+    if (!fresh)
+        return slot->v.u;
+    slot->key = arena_copy(&b->mem, slot->key);
+    grow(b);
+    struct cell *to = b->natives + b->count * x->count;
+    for (uint32_t i = 0; i < x->count; i++) {
+        to[i] = native[i];
+        if (native[i].kind == CELL_TEXT || native[i].kind == CELL_BYTES)
+            to[i].v.p = arena_copy(&b->mem, cell_bytes(&native[i])).p;
+    }
+    b->hashes[b->count] = h;
+    slot->v.u = b->count;
+    return b->count++;
+}
+
+size_t
+key_batch_count(const struct key_batch *b)
+{
+    return b->count;
+}
+
+/* ---- reading key columns ---- */
+
+typedef void
+row_fn(void *ctx, struct key_hash h, uint64_t position);
+
+static bool
+read_group(struct key_index *x, struct parquet_reader *r, row_fn *row, void *ctx, struct err *e)
+{
+    struct parquet_batch rows = {.rows = 1};
+    while (rows.rows) {
+        if (!parquet_reader_next(r, &rows, e))
+            return false;
+        for (size_t i = 0; i < rows.rows; i++)
+            row(ctx, hash_of(x, rows.cells + i * x->count, &x->text), rows.position + i);
+    }
+    return true;
+}
+
+static bool
+open_data(const struct key_index *x, const struct key_index_data *d, struct parquet_reader **r,
+          struct err *e)
+{
+    *r = NULL;
+    if (!parquet_reader_open(&d->source, x->fields, x->count, r, e))
+        return false;
+    if (parquet_reader_rows(*r) == d->rows)
+        return true;
+    return err_set(e, MR_LAKE_DATA_FILE, "the file has not the rows that its manifest says");
+}
+
+/* Some key of the batch may be in the row group, as its bounds and filters tell. */
+static bool
+group_may_have(const struct key_index *x, const struct key_batch *b, struct parquet_reader *r,
+               uint32_t group, bool *may, struct err *e)
+{
+    *may = b->count > PROBES_MAX;
+    for (size_t k = 0; k < b->count && !*may; k++) {
+        const struct cell *native = b->natives + k * x->count;
+        *may = true;
+        for (uint32_t i = 0; i < x->count && *may; i++)
+            if (native[i].kind != CELL_NULL &&
+                !parquet_reader_may_have(r, group, i, &native[i], may, e))
+                return false;
+    }
+    return true;
+}
+
+struct look {
+    struct key_index *index;
+    const struct key_batch *batch;
+};
+
+static void
+look_up(void *ctx, struct key_hash h, uint64_t position)
+{
+    struct look *l = ctx;
+    uint8_t text[12];
+    const struct map_slot *slot = map_get(&l->batch->map, hash_bytes(&h, text));
+    if (!slot)
+        return;
+    struct hit hit = {slot->v.u, position};
+    buf_add(&l->index->hits, &hit, sizeof hit);
+}
+
+static bool
+scan(struct key_index *x, const struct key_batch *b, const struct key_index_data *d,
+     struct err *e)
+{
+    struct parquet_reader *r;
+    struct look l = {x, b};
+    bool ok = open_data(x, d, &r, e);
+    for (uint32_t g = 0; ok && g < parquet_reader_groups(r); g++) {
+        bool may;
+        ok = group_may_have(x, b, r, g, &may, e);
+        x->stats.groups_skipped += ok && !may;
+        if (ok && may)
+            ok = parquet_reader_seek(r, g, e) && read_group(x, r, look_up, &l, e);
+    }
+    parquet_reader_free(r);
+    x->stats.scanned++;
+    return ok;
+}
+
+/* ---- index files ---- */
+
+static struct key_identity
+identity_of(const struct key_index *x, const struct key_index_data *d, struct buf *text)
+{
+    struct key_identity id;
+    uint64_t numbers[] = {d->source.size, d->rows, x->seed};
+    buf_reset(text);
+    buf_add(text, numbers, sizeof numbers);
+    buf_add_bytes(text, buf_bytes(&x->signature));
+    buf_add_byte(text, 0);
+    buf_add_str(text, d->path);
+    hash_xxh3(buf_bytes(text), 0, id.v);
+    return id;
+}
+
+/* keys-<32 digits of the data file's path> */
+static void
+name_of(const char *path, char out[NAME_BYTES + 1])
+{
+    uint64_t h[2];
+    hash_xxh3(bytes_str(path), 0, h);
+    memcpy(out, PREFIX, sizeof PREFIX - 1);
+    hex_encode(bytes_of(h, sizeof h), out + sizeof PREFIX - 1);
+}
+
+struct fill {
+    struct key_entry *entries;
+    uint64_t count, room;
+};
+
+static void
+fill_entry(void *ctx, struct key_hash h, uint64_t position)
+{
+    struct fill *f = ctx;
+    if (f->count < f->room)
+        f->entries[f->count] = (struct key_entry){h.high, h.low, (uint32_t)position};
+    f->count++;
+}
+
+static bool
+fill_entries(struct key_index *x, const struct key_index_data *d, struct key_file_maker *m,
+             struct err *e)
+{
+    struct parquet_reader *r;
+    struct fill f = {key_file_entries(m), 0, m->entries};
+    bool ok = open_data(x, d, &r, e);
+    for (uint32_t g = 0; ok && g < parquet_reader_groups(r); g++)
+        ok = parquet_reader_seek(r, g, e) && read_group(x, r, fill_entry, &f, e);
+    parquet_reader_free(r);
+    if (ok && f.count != m->entries)
+        ok = err_set(e, MR_LAKE_DATA_FILE, "the file has not the rows that its footer says");
+    return ok;
+}
+
+static void
+note_failure(struct key_index *x, const char *path, const struct err *trouble)
+{
+    x->stats.failures++;
+    log_warn("key_index_not_made", F_STR("data_file", path), F_ERR(trouble));
+}
+
+/* *made false: the index cannot be made, the data file is fine. */
+static bool
+build(struct key_index *x, const struct key_index_data *d, const char *path,
+      struct key_identity id, bool *made, struct err *e)
+{
+    struct key_file_maker m;
+    struct err trouble;
+    *made = false;
+    if (!key_file_begin(path, d->rows, &m, &trouble)) {
+        note_failure(x, d->path, &trouble);
+        return true;
+    }
+    if (!fill_entries(x, d, &m, e)) {
+        key_file_abandon(&m);
+        return false;
+    }
+    if (!key_file_end(&m, path, id, &trouble)) {
+        note_failure(x, d->path, &trouble);
+        return true;
+    }
+    x->stats.built++;
+    *made = true;
+    return true;
+}
+
+/* The open index of a data file, made if need be; *out NULL: there is none to be had. */
+static bool
+obtain(struct key_index *x, const struct key_index_data *d, const char *name,
+       struct key_file **out, struct err *e)
+{
+    const struct map_slot *slot = map_get(&x->open, bytes_str(name));
+    struct key_file f;
+    bool absent, made = true, fresh;
+    *out = slot ? slot->v.ptr : NULL;
+    if (slot)
+        return true;
+    char *path = mem_printf("%s/%s", x->folder, name);
+    struct key_identity id = identity_of(x, d, &x->text);
+    bool ok = true, open = key_file_open(path, id, &f, &absent);
+    if (!open) {
+        x->stats.refused += !absent;
+        ok = build(x, d, path, id, &made, e);
+        open = ok && made && key_file_open(path, id, &f, &absent);
+        x->stats.failures += ok && made && !open;
+    }
+    free(path);
+    if (!open)
+        return ok;
+    *out = mem_alloc(sizeof **out);
+    **out = f;
+    struct map_slot *put = map_put(&x->open, bytes_str(name), &fresh);
+    put->key = bytes_str(arena_strdup(&x->names, name));
+    put->v.ptr = *out;
+    return true;
+}
+
+/* Closes the index of a data file and takes it off the disk. */
+static void
+discard(struct key_index *x, const char *name)
+{
+    struct map_slot *slot = map_get(&x->open, bytes_str(name));
+    char *path = mem_printf("%s/%s", x->folder, name);
+    if (slot) {
+        close_file(slot);
+        map_del(&x->open, bytes_str(name));
+    }
+    unlink(path);
+    free(path);
+}
+
+/* False: a block is damaged. */
+static bool
+look_in_index(struct key_index *x, const struct key_batch *b, const struct key_index_data *d,
+              struct key_file *f)
+{
+    uint64_t at, n;
+    if (f->entries != d->rows)
+        return false;
+    for (size_t k = 0; k < b->count; k++) {
+        if (!key_file_find(f, b->hashes[k], &at, &n))
+            return false;
+        for (uint64_t i = at; i < at + n; i++) {
+            struct hit hit = {k, key_file_entry(f, i)->position};
+            if (hit.position >= d->rows)
+                return false;
+            buf_add(&x->hits, &hit, sizeof hit);
+        }
+    }
+    return true;
+}
+
+/* Twice: a damaged index is made again. */
+static bool
+indexed(struct key_index *x, const struct key_batch *b, const struct key_index_data *d,
+        struct err *e)
+{
+    char name[NAME_BYTES + 1];
+    name_of(d->path, name);
+    for (unsigned try = 0; try < 2; try++) {
+        struct key_file *f;
+        if (!obtain(x, d, name, &f, e))
+            return false;
+        if (!f)
+            break;
+        if (look_in_index(x, b, d, f))
+            return true;
+        x->stats.refused++;
+        buf_reset(&x->hits);
+        discard(x, name);
+    }
+    return scan(x, b, d, e);
+}
+
+bool
+key_index_find(struct key_index *x, const struct key_batch *b,
+               const struct key_index_data *data, key_found_fn *found, void *ctx, struct err *e)
+{
+    bool small = data->rows < x->rows_min || data->rows > KEY_FILE_ROWS_MAX;
+    buf_reset(&x->hits);
+    x->stats.lookups += b->count;
+    if (b->count == 0)
+        return true;
+    if (!(small ? scan : indexed)(x, b, data, e))
+        return err_wrap(e, "%s", data->path);
+    if (x->hits.failed)
+        return err_set(e, MR_NO_MEMORY, "%s: rows found", data->path);
+    for (size_t i = 0; i < x->hits.n / sizeof(struct hit); i++) {
+        struct hit hit;
+        memcpy(&hit, x->hits.p + i * sizeof hit, sizeof hit);
+        if (!found(ctx, hit.key, hit.position, e))
+            return false;
+    }
+    return true;
+}
+
+void
+key_index_keep(struct key_index *x, const char *const *paths, size_t n)
+{
+    struct map wanted = {0};
+    struct arena a;
+    DIR *d = opendir(x->folder);
+    arena_init(&a, 0);
+    for (size_t i = 0; i < n; i++) {
+        char name[NAME_BYTES + 1];
+        bool fresh;
+        name_of(paths[i], name);
+        struct map_slot *slot = map_put(&wanted, bytes_str(name), &fresh);
+        if (fresh)
+            slot->key = bytes_str(arena_strdup(&a, name));
+    }
+    for (const struct dirent *f; d && (f = readdir(d)) != NULL;)
+        if (strncmp(f->d_name, PREFIX, sizeof PREFIX - 1) == 0 &&
+            !map_get(&wanted, bytes_str(f->d_name)))
+            discard(x, f->d_name);
+    if (d)
+        closedir(d);
+    map_free(&wanted);
+    arena_free(&a);
+}

@@ -1,0 +1,75 @@
+/* One file of the key index: the keys of one data file.
+ *
+ * Layout (little-endian), version 1:
+ *   block 0     "MRKEYS01", identity (16 bytes), u64 entries, u64 bytes of the file, u64
+ * xxHash64 of the 40 bytes before; zeros up to 4,096 entries     16 bytes each: u64 and u32 of
+ * the key's hash, u32 row position; ascending by hash; zeros up to whole blocks of 4,096 checks
+ * u64 per block of entries: its xxHash64, mixed with its number and the identity A block is
+ * checked when it is first touched.
+ *
+ * Owner: the key index. Thread: one at a time.
+ */
+#ifndef MILLRACE_LAKE_KEY_INDEX_FILE_H
+#define MILLRACE_LAKE_KEY_INDEX_FILE_H
+
+#include "base/bytes.h"
+
+#define KEY_FILE_ROWS_MAX UINT32_MAX
+
+struct key_hash {
+    uint64_t high;
+    uint32_t low;
+};
+
+struct key_entry {
+    uint64_t high;
+    uint32_t low;
+    uint32_t position;
+};
+
+/* What the file is the index of: data file, key, seed. */
+struct key_identity {
+    uint64_t v[2];
+};
+
+struct key_file {
+    uint8_t *map; /* NULL: not open */
+    size_t bytes;
+    uint64_t entries;
+    struct key_identity identity;
+    uint8_t *checked; /* a bit per block */
+};
+
+/* Maps an existing file. False: absent (*absent), damaged, or of another identity. */
+MUST bool
+key_file_open(const char *path, struct key_identity identity, struct key_file *f, bool *absent);
+void
+key_file_close(struct key_file *f);
+/* The entries of a hash: index of the first in *at and their number; false: a block is damaged.
+ */
+MUST bool
+key_file_find(struct key_file *f, struct key_hash h, uint64_t *at, uint64_t *n);
+const struct key_entry *
+key_file_entry(const struct key_file *f, uint64_t at);
+
+/* A file to be made: room for `entries`, filled by the caller, then sorted, checked and put
+ * under its name in one step. */
+struct key_file_maker {
+    char *temporary;
+    uint8_t *map;
+    size_t bytes;
+    uint64_t entries;
+};
+
+/* MR_IO: no room on the disk, no such folder. */
+MUST bool
+key_file_begin(const char *path, uint64_t entries, struct key_file_maker *m, struct err *e);
+struct key_entry *
+key_file_entries(struct key_file_maker *m);
+MUST bool
+key_file_end(struct key_file_maker *m, const char *path, struct key_identity identity,
+             struct err *e);
+void
+key_file_abandon(struct key_file_maker *m);
+
+#endif
