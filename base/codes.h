@@ -142,6 +142,29 @@ MR_CODE(3012, TARGET_QUERY, ERR_RETRY, "a statement at the target failed",
         "rolled back; it is tried again", "see the server's message")
 MR_CODE(3013, TARGET_TLS, ERR_TASK, "TLS to the target failed", "nothing written",
         "check certificates and the tls options of the URI")
+MR_CODE(3020, STORAGE_UNREACHABLE, ERR_RETRY, "the lake's storage does not answer",
+        "nothing lost; it is tried again", "check the endpoint, the network and the disk")
+MR_CODE(3021, STORAGE_REFUSED, ERR_TASK, "the lake's storage refused access",
+        "nothing written; the task is stopped",
+        "correct credentials, rights or the machine's clock, then resume the task")
+MR_CODE(3022, STORAGE_FULL, ERR_RETRY, "the lake's storage is full",
+        "nothing lost; it is tried again", "make room")
+MR_CODE(3023, STORAGE_MISSING, ERR_TABLE, "a file of a lake table does not exist",
+        "this table stops, its position is kept; the others go on",
+        "somebody removed it: restore it, or restart the task")
+MR_CODE(3024, STORAGE_EXISTS, ERR_TABLE, "a file of that name exists in the lake",
+        "the existing file was left alone", "two workers use one name: see the message")
+MR_CODE(3025, STORAGE_ERROR, ERR_RETRY, "an operation of the lake's storage failed",
+        "nothing lost; it is tried again", "see the message")
+MR_CODE(3026, CATALOG_UNREACHABLE, ERR_RETRY, "the Iceberg catalog does not answer",
+        "nothing lost; it is tried again", "check the sink URI, the network and the service")
+MR_CODE(3027, CATALOG_REFUSED, ERR_TASK, "the Iceberg catalog refused access",
+        "nothing written; the task is stopped",
+        "correct the credentials of the sink URI, then resume the task")
+MR_CODE(3028, CATALOG_MISSING, ERR_TABLE, "the Iceberg catalog has no such table or namespace",
+        "nothing written", "see the name in the message")
+MR_CODE(3029, CATALOG_EXISTS, ERR_TABLE, "the Iceberg catalog has a table of that name already",
+        "the existing table was left alone", "none needed if another worker made it")
 MR_CODE(3030, LAKE_VALUE, ERR_TABLE, "a value does not fit its column of the Iceberg table",
         "nothing of the batch is visible; this table stops, its position is kept; the others "
         "go on",
@@ -153,6 +176,29 @@ MR_CODE(3031, LAKE_DATA_FILE, ERR_TABLE, "a data file of the Iceberg table is da
 MR_CODE(3032, LAKE_TYPE, ERR_TABLE, "a column has no form in the Iceberg table",
         "this table stops, its position is kept; the others go on",
         "exclude the column or the table, or change the column's type")
+MR_CODE(3040, CATALOG_CONFLICT, ERR_RETRY, "another commit to the Iceberg table came first",
+        "nothing of this commit is visible; it is built again on the new state", "none needed")
+MR_CODE(3041, CATALOG_UNKNOWN_OUTCOME, ERR_UNKNOWN,
+        "the outcome of an Iceberg commit is unknown",
+        "the table is read before anything else; no file is deleted", "none needed")
+MR_CODE(3042, CATALOG_ERROR, ERR_RETRY, "an operation of the Iceberg catalog failed",
+        "nothing lost; it is tried again", "see the message")
+MR_CODE(3043, LAKE_METADATA, ERR_TABLE, "metadata of an Iceberg table cannot be read",
+        "nothing written; this table stops, its position is kept",
+        "another writer wrote what the specification does not allow, or a file is damaged")
+MR_CODE(3044, LAKE_VERSION, ERR_TABLE, "an Iceberg table has a format version above 3",
+        "nothing written; this table stops, its position is kept", "upgrade this program")
+MR_CODE(3045, LAKE_UNSUPPORTED, ERR_TABLE, "an Iceberg table uses what is not written here",
+        "nothing written; this table stops, its position is kept", "see the message")
+MR_CODE(3046, LAKE_BASE_CHANGED, ERR_UNKNOWN,
+        "the table does not have the checkpoint that the batch was built on",
+        "nothing of the batch is visible; the stored checkpoint is read first", "none needed")
+MR_CODE(3047, LAKE_FILES_GONE, ERR_UNKNOWN,
+        "a data file whose rows were to be deleted is no longer in the table",
+        "nothing of the batch is visible; the keys are looked up again", "none needed")
+MR_CODE(3048, LAKE_SCHEMA, ERR_TABLE, "Iceberg cannot express a change of the table",
+        "this table stops, its position is kept; the others go on",
+        "restart the task: it loads the table again")
 MR_CODE(4001, USAGE, ERR_USAGE, "the command was not understood", "nothing done", "see --help")
 MR_CODE(4002, CONFIG, ERR_USAGE, "the configuration is not valid", "nothing done", "correct it")
 MR_CODE(4003, BAD_URI, ERR_USAGE, "a connection string is not valid", "nothing done",

@@ -47,6 +47,8 @@ MUST bool
 decompress_zlib(struct bytes in, size_t size_max, struct buf *out, struct err *e);
 /* Raw deflate (RFC 1951): no header, no checksum. */
 MUST bool
+compress_deflate(struct bytes in, int level, struct buf *out, struct err *e);
+MUST bool
 decompress_deflate(struct bytes in, size_t size_max, struct buf *out, struct err *e);
 /* gzip format (RFC 1952). */
 MUST bool

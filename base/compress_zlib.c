@@ -108,6 +108,12 @@ decompress_gzip(struct bytes in, size_t size_max, struct buf *out, struct err *e
 }
 
 bool
+compress_deflate(struct bytes in, int level, struct buf *out, struct err *e)
+{
+    return zlib_deflate(in, level, -ZLIB_WINDOW, out, e);
+}
+
+bool
 decompress_deflate(struct bytes in, size_t size_max, struct buf *out, struct err *e)
 {
     return zlib_inflate(in, -ZLIB_WINDOW, size_max, out, e);
