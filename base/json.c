@@ -180,6 +180,18 @@ json_push(struct json *a, struct json *v)
         mem_die("a JSON item could not be added");
 }
 
+void
+json_del(struct json *o, const char *key)
+{
+    (void)json_object_del(inner(o), key);
+}
+
+struct json *
+json_copy(const struct json *j)
+{
+    return made(json_deep_copy(inner(j)));
+}
+
 struct json *
 json_get(const struct json *o, const char *key)
 {

@@ -48,6 +48,11 @@ void
 json_set(struct json *o, const char *key, struct json *v); /* steals v */
 void
 json_push(struct json *a, struct json *v); /* steals v */
+void
+json_del(struct json *o, const char *key); /* absent is fine */
+/* A deep copy: changes of one do not show in the other. */
+struct json *
+json_copy(const struct json *j);
 
 /* Lookups: absent or of another kind gives the default. */
 struct json *
