@@ -12,6 +12,7 @@ endfunction()
 
 millrace_dependency(libmariadb libmariadb REQUIRED)
 millrace_dependency(libpq libpq)
+millrace_dependency(sqlite sqlite3 REQUIRED)
 millrace_dependency(jansson jansson REQUIRED)
 millrace_dependency(libcurl libcurl REQUIRED)
 millrace_dependency(libmicrohttpd libmicrohttpd REQUIRED)

@@ -21,8 +21,8 @@ if(MILLRACE_TESTS)
 endif()
 
 set(every_dependency)
-foreach(name rdkafka libmariadb libpq jansson libcurl libmicrohttpd yaml libpcre2 libzstd liblz4 snappy xxhash
-    zlib openssl avro)
+foreach(name rdkafka libmariadb libpq sqlite jansson libcurl libmicrohttpd yaml libpcre2 libzstd liblz4 snappy
+    xxhash zlib openssl avro)
     list(APPEND every_dependency millrace_dep_${name})
 endforeach()
 

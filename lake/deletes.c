@@ -1,0 +1,217 @@
+/* Deletion vectors in Puffin files, and position delete files. */
+#include "lake/deletes.h"
+
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "lake/parquet_writer.h"
+
+#define PUFFIN_MAGIC    BYTES_LIT("PFA1")
+#define VECTOR_MAGIC    BYTES_LIT("\xD1\xD3\x39\x64")
+#define VECTOR_MAX      ((size_t)1 << 30)
+#define VECTOR_FRAME    12 /* length, magic, CRC */
+#define LAKE_ID_ROW_POS 2147483645
+#define ROWS_STEP       1024
+
+static void
+put_be32(struct buf *out, uint32_t v)
+{
+    const uint8_t b[] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
+    buf_add(out, b, sizeof(b));
+}
+
+static void
+put_le32(struct buf *out, uint32_t v)
+{
+    put_be32(out, __builtin_bswap32(v));
+}
+
+void
+deletes_put_blob(const struct positions *p, struct buf *out)
+{
+    struct buf body = {0};
+    buf_add_bytes(&body, VECTOR_MAGIC);
+    positions_write(p, &body);
+    put_be32(out, (uint32_t)body.n);
+    buf_add_bytes(out, buf_bytes(&body));
+    put_be32(out, hash_crc32(0, buf_bytes(&body)));
+    out->failed = out->failed || body.failed || body.n > VECTOR_MAX;
+    buf_free(&body);
+}
+
+bool
+deletes_take_blob(struct bytes blob, struct positions *p, struct err *e)
+{
+    struct reader r = reader_of(blob);
+    uint64_t n = reader_be(&r, 4);
+    struct bytes body = reader_take(&r, r.failed ? 0 : (size_t)n);
+    uint64_t crc = reader_be(&r, 4);
+    if (r.failed || reader_left(&r) || body.n < VECTOR_MAGIC.n ||
+        !bytes_eq(bytes_of(body.p, VECTOR_MAGIC.n), VECTOR_MAGIC))
+        return err_set(e, MR_LAKE_METADATA, "not a deletion vector");
+    if (crc != hash_crc32(0, body))
+        return err_set(e, MR_LAKE_METADATA, "the CRC of a deletion vector is wrong");
+    return positions_read(bytes_of(body.p + VECTOR_MAGIC.n, body.n - VECTOR_MAGIC.n), p, e);
+}
+
+/* The footer's payload: one blob. */
+static void
+put_payload(const struct deletes_conf *conf, uint64_t cardinality, uint64_t length,
+            struct buf *out)
+{
+    struct json *blob = json_object_new(), *file = json_object_new();
+    struct json *fields = json_array_new(), *blobs = json_array_new();
+    struct json *properties = json_object_new(), *made = json_object_new();
+    struct buf count = {0};
+    buf_add_u64_text(&count, cardinality);
+    json_push(fields, json_i64(LAKE_ID_ROW_POS));
+    json_set(properties, "referenced-data-file", json_str(conf->data_file));
+    json_set(properties, "cardinality", json_str(buf_cstr(&count)));
+    json_set(blob, "type", json_str("deletion-vector-v1"));
+    json_set(blob, "fields", fields);
+    json_set(blob, "snapshot-id", json_i64(-1));
+    json_set(blob, "sequence-number", json_i64(-1));
+    json_set(blob, "offset", json_u64(PUFFIN_MAGIC.n));
+    json_set(blob, "length", json_u64(length));
+    json_set(blob, "properties", properties);
+    json_push(blobs, blob);
+    json_set(made, "created-by", json_str("millrace " MILLRACE_VERSION));
+    json_set(file, "blobs", blobs);
+    json_set(file, "properties", made);
+    json_dump(file, out);
+    json_free(file);
+    buf_free(&count);
+}
+
+static bool
+write_vector(const struct deletes_conf *conf, const struct positions *p, struct data_file *out,
+             struct err *e)
+{
+    struct buf file = {0}, payload = {0};
+    buf_add_bytes(&file, PUFFIN_MAGIC);
+    deletes_put_blob(p, &file);
+    out->content_offset = (int64_t)PUFFIN_MAGIC.n;
+    out->content_size = (int64_t)(file.n - PUFFIN_MAGIC.n);
+    put_payload(conf, p->count, (uint64_t)out->content_size, &payload);
+    buf_add_bytes(&file, PUFFIN_MAGIC);
+    buf_add_bytes(&file, buf_bytes(&payload));
+    put_le32(&file, (uint32_t)payload.n);
+    put_le32(&file, 0); /* flags: not compressed */
+    buf_add_bytes(&file, PUFFIN_MAGIC);
+    out->format = "PUFFIN";
+    out->size = (int64_t)file.n;
+    bool ok = !file.failed || err_set(e, MR_NO_MEMORY, "a deletion vector above its limit");
+    ok = ok && storage_put(conf->storage, out->path, buf_bytes(&file), e);
+    buf_free(&file);
+    buf_free(&payload);
+    return ok;
+}
+
+bool
+deletes_read_vector(struct storage *s, const struct data_file *vector, struct positions *p,
+                    struct err *e)
+{
+    struct buf blob = {0};
+    if (vector->content_offset < 0 || vector->content_size < VECTOR_FRAME ||
+        vector->content_size > (int64_t)VECTOR_MAX)
+        return err_set(e, MR_LAKE_METADATA, "%s: not a deletion vector's place", vector->path);
+    bool ok = storage_read(s, vector->path, (uint64_t)vector->content_offset,
+                           (size_t)vector->content_size, &blob, e) &&
+              (deletes_take_blob(buf_bytes(&blob), p, e) || err_wrap(e, "%s", vector->path));
+    buf_free(&blob);
+    return ok;
+}
+
+static bool
+sink(void *ctx, struct bytes b, struct err *e)
+{
+    return storage_write(ctx, b, e);
+}
+
+static bool
+write_rows(struct parquet_writer *w, const char *data_file, const struct positions *p,
+           struct err *e)
+{
+    struct cell cells[ROWS_STEP][2];
+    const struct cell *rows[ROWS_STEP];
+    size_t n = 0;
+    struct bytes path = bytes_str(data_file);
+    for (uint64_t i = 0; positions_next(p, i, &i); i++) {
+        cells[n][0] = (struct cell){.kind = CELL_TEXT, .len = (uint32_t)path.n, .v.p = path.p};
+        cells[n][1] = (struct cell){.kind = CELL_INT, .v.i = (int64_t)i};
+        rows[n] = cells[n];
+        if (++n < ROWS_STEP)
+            continue;
+        if (!parquet_writer_rows(w, rows, n, e))
+            return false;
+        n = 0;
+    }
+    return n == 0 || parquet_writer_rows(w, rows, n, e);
+}
+
+/* Only the bounds of file_path, in full: they say that the file speaks of one data file. */
+static void
+keep_path_bounds(const struct parquet_file *file, struct arena *a, struct data_file *out)
+{
+    struct file_metric *m = arena_zalloc(a, sizeof(*m));
+    const struct parquet_column_metrics *path = &file->columns[0];
+    *m = (struct file_metric){.id = LAKE_ID_FILE_PATH,
+                              .bytes = -1,
+                              .values = -1,
+                              .nulls = -1,
+                              .nans = -1,
+                              .has_lower = path->has_lower,
+                              .has_upper = path->has_upper,
+                              .lower = arena_copy(a, path->lower),
+                              .upper = arena_copy(a, path->upper)};
+    out->metrics = m;
+    out->metrics_len = 1;
+    out->size = (int64_t)file->bytes;
+}
+
+static bool
+write_positions(const struct deletes_conf *conf, const struct positions *p, struct arena *a,
+                struct data_file *out, struct err *e)
+{
+    const struct parquet_column columns[] = {
+        {.field = LAKE_FIELD_FILE_PATH, .metrics = PARQUET_METRICS_FULL},
+        {.field = LAKE_FIELD_POS, .metrics = PARQUET_METRICS_BOUNDS},
+    };
+    struct storage_writer *file;
+    struct parquet_writer *w = NULL;
+    struct parquet_file done;
+    if (!storage_create(conf->storage, out->path, &file, e))
+        return false;
+    struct parquet_conf pc = {.columns = columns,
+                              .column_count = ARRAY_LEN(columns),
+                              .codec = PARQUET_ZSTD,
+                              .sink = sink,
+                              .sink_ctx = file};
+    bool ok = parquet_writer_new(&pc, &w, e) && write_rows(w, conf->data_file, p, e) &&
+              parquet_writer_finish(w, &done, e);
+    if (ok)
+        keep_path_bounds(&done, a, out);
+    parquet_writer_free(w);
+    if (ok)
+        return storage_finish(file, e);
+    storage_abandon(file);
+    return false;
+}
+
+bool
+deletes_write(const struct deletes_conf *conf, const struct positions *p, struct arena *a,
+              struct data_file *out, struct err *e)
+{
+    bool vector = conf->version >= 3;
+    *out = (struct data_file){.content = DATA_FILE_POSITIONS,
+                              .format = "PARQUET",
+                              .rows = (int64_t)p->count,
+                              .sort_order_id = -1,
+                              .first_row_id = -1,
+                              .content_offset = -1,
+                              .content_size = -1};
+    out->path =
+        arena_printf(a, "%s%s", conf->location, vector ? ".puffin" : "-deletes.parquet");
+    out->referenced = arena_strdup(a, conf->data_file);
+    return vector ? write_vector(conf, p, out, e) : write_positions(conf, p, a, out, e);
+}
