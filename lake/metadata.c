@@ -254,6 +254,8 @@ metadata_is_ancestor(const struct metadata *m, int64_t id)
 {
     struct snapshot s;
     int64_t at = m->current_snapshot;
+    if (!metadata_snapshot(m, id, &s))
+        return false;
     for (size_t left = metadata_snapshot_count(m); left > 0 && at >= 0; left--) {
         if (at == id)
             return true;

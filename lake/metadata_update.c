@@ -71,6 +71,7 @@ add_schema(struct json *doc, const struct json *update, struct err *e)
 {
     const struct json *schema = json_get(update, "schema");
     int64_t last = json_get_i64(doc, "last-column-id", 0);
+    int64_t given = json_get_i64(update, "last-column-id", 0);
     const struct json *fields = json_get(schema, "fields");
     const struct json *known = list_of(doc, "schemas");
     for (size_t i = 0; i < json_len(known); i++)
@@ -78,6 +79,7 @@ add_schema(struct json *doc, const struct json *update, struct err *e)
             json_get_i64(schema, "schema-id", -1))
             return err_set(e, MR_CATALOG_CONFLICT,
                            "the table changed: another schema was added");
+    last = given > last ? given : last;
     for (size_t i = 0; i < json_len(fields); i++) {
         int64_t id = json_get_i64(json_at(fields, i), "id", 0);
         last = id > last ? id : last;
