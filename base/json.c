@@ -187,7 +187,7 @@ json_del(struct json *o, const char *key)
 }
 
 struct json *
-json_copy(const struct json *j)
+json_clone(const struct json *j)
 {
     return made(json_deep_copy(inner(j)));
 }

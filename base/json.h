@@ -52,7 +52,7 @@ void
 json_del(struct json *o, const char *key); /* absent is fine */
 /* A deep copy: changes of one do not show in the other. */
 struct json *
-json_copy(const struct json *j);
+json_clone(const struct json *j);
 
 /* Lookups: absent or of another kind gives the default. */
 struct json *

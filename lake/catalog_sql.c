@@ -182,7 +182,7 @@ sql_create(struct catalog *base, const struct catalog_name *name, const struct m
     unsigned changed = 0;
     char *location;
     struct metadata *copy;
-    if (!has_namespace(c, name->space, e) || !metadata_of_json(json_copy(m->doc), &copy, e))
+    if (!has_namespace(c, name->space, e) || !metadata_of_json(json_clone(m->doc), &copy, e))
         return false;
     if (!catalog_write_metadata(base, m, NULL, &location, e)) {
         metadata_free(copy);

@@ -166,7 +166,7 @@ push_schema(struct json *list, const struct commit *c)
 {
     struct json *add = push_object(list, "action", "add-schema");
     json_set(add, "last-column-id", json_i64(c->last_column));
-    json_set(add, "schema", json_copy(c->schema));
+    json_set(add, "schema", json_clone(c->schema));
     json_set(push_object(list, "action", "set-current-schema"), "schema-id", json_i64(-1));
 }
 
@@ -185,12 +185,12 @@ commit_updates(const struct commit *c, const struct commit_attempt *t)
     }
     if (json_len(c->properties))
         json_set(push_object(list, "action", "set-properties"), "updates",
-                 json_copy(c->properties));
+                 json_clone(c->properties));
     if (json_len(c->unset))
         json_set(push_object(list, "action", "remove-properties"), "removals",
-                 json_copy(c->unset));
+                 json_clone(c->unset));
     if (json_len(c->expired))
         json_set(push_object(list, "action", "remove-snapshots"), "snapshot-ids",
-                 json_copy(c->expired));
+                 json_clone(c->expired));
     return list;
 }

@@ -1,10 +1,8 @@
 /* Deletion vectors in Puffin files, and position delete files. */
 #include "lake/deletes.h"
 
-#include <stdlib.h>
-
 #include "base/hash.h"
-#include "lake/parquet_writer.h"
+#include "lake/rows_file.h"
 
 #define PUFFIN_MAGIC    BYTES_LIT("PFA1")
 #define VECTOR_MAGIC    BYTES_LIT("\xD1\xD3\x39\x64")
@@ -123,12 +121,6 @@ deletes_read_vector(struct storage *s, const struct data_file *vector, struct po
 }
 
 static bool
-sink(void *ctx, struct bytes b, struct err *e)
-{
-    return storage_write(ctx, b, e);
-}
-
-static bool
 write_rows(struct parquet_writer *w, const char *data_file, const struct positions *p,
            struct err *e)
 {
@@ -149,53 +141,30 @@ write_rows(struct parquet_writer *w, const char *data_file, const struct positio
     return n == 0 || parquet_writer_rows(w, rows, n, e);
 }
 
-/* Only the bounds of file_path, in full: they say that the file speaks of one data file. */
-static void
-keep_path_bounds(const struct parquet_file *file, struct arena *a, struct data_file *out)
-{
-    struct file_metric *m = arena_zalloc(a, sizeof(*m));
-    const struct parquet_column_metrics *path = &file->columns[0];
-    *m = (struct file_metric){.id = LAKE_ID_FILE_PATH,
-                              .bytes = -1,
-                              .values = -1,
-                              .nulls = -1,
-                              .nans = -1,
-                              .has_lower = path->has_lower,
-                              .has_upper = path->has_upper,
-                              .lower = arena_copy(a, path->lower),
-                              .upper = arena_copy(a, path->upper)};
-    out->metrics = m;
-    out->metrics_len = 1;
-    out->size = (int64_t)file->bytes;
-}
-
 static bool
 write_positions(const struct deletes_conf *conf, const struct positions *p, struct arena *a,
                 struct data_file *out, struct err *e)
 {
+    /* The bounds of file_path, in full, say that the file speaks of one data file. */
     const struct parquet_column columns[] = {
         {.field = LAKE_FIELD_FILE_PATH, .metrics = PARQUET_METRICS_FULL},
         {.field = LAKE_FIELD_POS, .metrics = PARQUET_METRICS_BOUNDS},
     };
-    struct storage_writer *file;
-    struct parquet_writer *w = NULL;
-    struct parquet_file done;
-    if (!storage_create(conf->storage, out->path, &file, e))
+    const struct parquet_conf pc = {
+        .columns = columns, .column_count = ARRAY_LEN(columns), .codec = PARQUET_ZSTD};
+    struct rows_file *f;
+    struct data_file done;
+    if (!rows_file_new(conf->storage, out->path, &pc, &f, e))
         return false;
-    struct parquet_conf pc = {.columns = columns,
-                              .column_count = ARRAY_LEN(columns),
-                              .codec = PARQUET_ZSTD,
-                              .sink = sink,
-                              .sink_ctx = file};
-    bool ok = parquet_writer_new(&pc, &w, e) && write_rows(w, conf->data_file, p, e) &&
-              parquet_writer_finish(w, &done, e);
-    if (ok)
-        keep_path_bounds(&done, a, out);
-    parquet_writer_free(w);
-    if (ok)
-        return storage_finish(file, e);
-    storage_abandon(file);
-    return false;
+    bool ok = write_rows(rows_file_writer(f), conf->data_file, p, e) &&
+              rows_file_finish(f, a, &done, e);
+    rows_file_free(f);
+    if (!ok)
+        return false;
+    out->metrics = done.metrics;
+    out->metrics_len = done.metrics_len;
+    out->size = done.size;
+    return true;
 }
 
 bool

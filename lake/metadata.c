@@ -189,7 +189,7 @@ metadata_new(const struct metadata_conf *conf, struct metadata **out, struct err
     json_set(doc, "default-sort-order-id", json_i64(0));
     json_set(doc, "sort-orders", empty_list("order-id"));
     json_set(doc, "properties",
-             conf->properties ? json_copy(conf->properties) : json_object_new());
+             conf->properties ? json_clone(conf->properties) : json_object_new());
     json_set(doc, "current-snapshot-id", json_null_new());
     json_set(doc, "refs", json_object_new());
     json_set(doc, "snapshots", json_array_new());

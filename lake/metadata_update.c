@@ -84,7 +84,7 @@ add_schema(struct json *doc, const struct json *update, struct err *e)
         int64_t id = json_get_i64(json_at(fields, i), "id", 0);
         last = id > last ? id : last;
     }
-    json_push(list_of(doc, "schemas"), json_copy(schema));
+    json_push(list_of(doc, "schemas"), json_clone(schema));
     json_set(doc, "last-column-id", json_i64(last));
     return true;
 }
@@ -115,7 +115,7 @@ add_snapshot(struct json *doc, const struct json *update, struct err *e)
         json_set(doc, "next-row-id", json_i64(first + json_get_i64(s, "added-rows", 0)));
     }
     json_set(doc, "last-sequence-number", json_i64(sequence));
-    json_push(list_of(doc, "snapshots"), json_copy(s));
+    json_push(list_of(doc, "snapshots"), json_clone(s));
     return true;
 }
 
@@ -124,7 +124,7 @@ set_snapshot_ref(struct json *doc, const struct json *update, uint64_t now_ms)
 {
     const char *name = json_get_str(update, "ref-name", "main");
     int64_t id = json_get_i64(update, "snapshot-id", -1);
-    struct json *ref = json_copy(json_get(object_of(doc, "refs"), name));
+    struct json *ref = json_clone(json_get(object_of(doc, "refs"), name));
     if (!json_is_object(ref)) {
         json_free(ref);
         ref = json_object_new();
@@ -191,7 +191,7 @@ set_properties(struct json *doc, const struct json *update)
     struct json *all = object_of(doc, "properties"), *value;
     const char *key;
     for (void *it = NULL; (it = json_next(json_get(update, "updates"), it, &key, &value));)
-        json_set(all, key, json_copy(value));
+        json_set(all, key, json_clone(value));
     return true;
 }
 
@@ -256,7 +256,7 @@ metadata_next(const struct metadata *m, const char *location, const struct json 
     /* Time does not run backwards in a table, whatever the clocks do. */
     if (now_ms < (uint64_t)m->last_updated_ms)
         now_ms = (uint64_t)m->last_updated_ms;
-    struct json *doc = json_copy(m->doc);
+    struct json *doc = json_clone(m->doc);
     bool ok = true;
     for (size_t i = 0; ok && i < json_len(updates); i++)
         ok = apply_one(doc, json_at(updates, i), now_ms, e);
