@@ -84,6 +84,8 @@ add_schema(struct json *doc, const struct json *update, struct err *e)
         int64_t id = json_get_i64(json_at(fields, i), "id", 0);
         last = id > last ? id : last;
     }
+    if (!json_is_object(schema))
+        return err_set(e, MR_INTERNAL, "add-schema without one");
     json_push(list_of(doc, "schemas"), json_clone(schema));
     json_set(doc, "last-column-id", json_i64(last));
     return true;
@@ -106,6 +108,8 @@ add_snapshot(struct json *doc, const struct json *update, struct err *e)
 {
     const struct json *s = json_get(update, "snapshot");
     int64_t sequence = json_get_i64(s, "sequence-number", 0);
+    if (!json_is_object(s))
+        return err_set(e, MR_INTERNAL, "add-snapshot without one");
     if (sequence <= json_get_i64(doc, "last-sequence-number", 0))
         return unmet(e, "snapshot took the sequence number");
     if (json_get_i64(doc, "format-version", 2) >= 3) {
@@ -124,11 +128,8 @@ set_snapshot_ref(struct json *doc, const struct json *update, uint64_t now_ms)
 {
     const char *name = json_get_str(update, "ref-name", "main");
     int64_t id = json_get_i64(update, "snapshot-id", -1);
-    struct json *ref = json_clone(json_get(object_of(doc, "refs"), name));
-    if (!json_is_object(ref)) {
-        json_free(ref);
-        ref = json_object_new();
-    }
+    const struct json *old = json_get(object_of(doc, "refs"), name);
+    struct json *ref = json_is_object(old) ? json_clone(old) : json_object_new();
     json_set(ref, "snapshot-id", json_i64(id));
     json_set(ref, "type", json_str(json_get_str(update, "type", "branch")));
     json_set(object_of(doc, "refs"), name, ref);
