@@ -1,0 +1,294 @@
+"""Iceberg tables of lake/ read by PyIceberg and DuckDB: equal to the truth at every snapshot; commits that are killed
+at every durable step, and commits that lose races."""
+
+import os
+import random
+import signal
+
+import pytest
+
+from lib.lake import Died, Driver, Duck, Expected, Refused, Truth, Warehouse, read_pyiceberg
+
+FIELDS = [("id", "long"), ("a", "int"), ("b", "double"), ("c", "string"), ("d", "decimal(9,2)"), ("e", "decimal(20, 4)"),
+          ("f", "timestamp"), ("g", "date"), ("h", "boolean"), ("i", "timestamptz"), ("u", "uuid"), ("m", "float"),
+          ("bin", "binary"), ("t", "time")]
+SCHEMA = {"type": "struct", "schema-id": 0, "identifier-field-ids": [1],
+          "fields": [{"id": n, "name": name, "required": n == 1, "type": type}
+                     for n, (name, type) in enumerate(FIELDS, 1)]}
+NARROW = {"type": "struct", "schema-id": 0, "identifier-field-ids": [1],
+          "fields": [{"id": 1, "name": "id", "required": True, "type": "long"},
+                     {"id": 2, "name": "v", "required": False, "type": "string"}]}
+BASE_CHANGED = 3046
+
+
+@pytest.fixture(scope="session")
+def driver(binaries):
+    path = binaries.folder.parent / "bench" / "lake_driver"
+    assert os.access(path, os.X_OK), f"{path} is not built"
+    return path
+
+
+@pytest.fixture
+def warehouse(work, request):
+    return Warehouse(work / "lake" / request.node.name.replace("[", "-").rstrip("]"))
+
+
+def make_cell(rng, type):
+    kind = type.split("(")[0]
+    if rng.random() < 0.1:
+        return None
+    if kind in ("int", "date"):
+        return rng.choice([0, -1, 2**31 - 1, -2**31, rng.randrange(10**6)]) if kind == "int" else rng.randrange(30000)
+    if kind in ("long",):
+        return rng.choice([0, 2**63 - 1, -2**63, rng.randrange(10**15)])
+    if kind in ("float", "double"):
+        return rng.choice(["nan", "inf", "-0.0", repr(rng.randrange(-10**5, 10**5) * 0.25)])
+    if kind == "decimal":
+        precision, scale = (int(x) for x in type[8:-1].split(","))
+        digits = str(rng.randrange(10**rng.randint(1, precision))).rjust(scale + 1, "0")
+        sign = "-" if rng.random() < 0.5 and int(digits) else ""
+        return f"{sign}{digits[:-scale]}.{digits[-scale:]}"
+    if kind == "string":
+        return rng.choice(["", "x" * 40, "é" * 20, "日本語" * 9, f"row {rng.randrange(10**9)}"])
+    if kind == "uuid":
+        return rng.randbytes(16).hex()
+    if kind == "binary":
+        return rng.randbytes(rng.randrange(30)).hex()
+    if kind == "boolean":
+        return rng.randrange(2)
+    if kind == "time":
+        return rng.randrange(86_400_000_000)
+    return rng.randrange(2 * 10**15)
+
+
+class History:
+    """A table with its truth, written step by step."""
+
+    def __init__(self, driver, warehouse, version, schema, seed):
+        self.d, self.warehouse, self.rng = driver, warehouse, random.Random(seed)
+        self.truth, self.snapshots, self.next_id = Truth(schema), [], 0
+        self.d.run(op="create", table=["ns", "t"], version=version, schema=schema)
+
+    def rows(self, n, ids=None):
+        ids = range(self.next_id, self.next_id + n) if ids is None else ids
+        self.next_id = max(self.next_id, *ids) + 1
+        return [[i] + [make_cell(self.rng, f["type"]) for f in self.truth.fields[1:]] for i in ids]
+
+    def commit(self, add=None, delete=None, drop=(), group_rows=0, **more):
+        """add {name: rows}, delete {name: positions}."""
+        add, delete = add or {}, {name: sorted(p) for name, p in (delete or {}).items()}
+        files = [{"name": name, "rows": rows, "group_rows": group_rows} for name, rows in add.items()]
+        for name, positions in delete.items():
+            self.truth.delete(name, positions)
+        for name in drop:
+            self.truth.drop(name)
+        for name, rows in add.items():
+            self.truth.append(name, rows)
+        answer = self.d.run(op="commit", files=files, delete=delete, drop=list(drop), **more)
+        self.snapshots.append((answer["snapshot"], Expected(self.truth)))
+
+    def change(self, *changes):
+        self.d.run(op="schema", changes=list(changes))
+        for change in changes:
+            self.truth.change(**change)
+
+    def check(self):
+        table, duck = self.warehouse.pyiceberg("ns.t"), Duck()
+        for snapshot, expected in self.snapshots:
+            expected.check(*read_pyiceberg(table, snapshot), f"PyIceberg at {snapshot}")
+            expected.check(*duck.read(table.metadata_location, snapshot), f"DuckDB at {snapshot}")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_every_snapshot_reads_as_the_truth_after_upserts_schema_changes_and_whole_file_deletes(
+        driver, warehouse, version):
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, version, SCHEMA, seed=version)
+        h.commit(add={"f1": h.rows(900)}, group_rows=300)
+        h.commit(add={"f2": h.rows(200)})
+        # An upsert: rows of both files, and new ones.
+        h.commit(add={"f3": h.rows(0, ids=[*range(50), *range(2000, 2100)])},
+                 delete={"f1": range(50), "f2": range(0, 200, 7)})
+        # Again: the vectors are replaced by larger ones, and rows of the upsert itself go.
+        h.commit(add={"f4": h.rows(0, ids=range(10, 30))}, delete={"f1": range(300, 700, 3), "f3": range(10, 30)})
+        h.commit(claim=True)
+        h.change({"kind": "drop", "id": 3}, {"kind": "rename", "id": 4, "name": "customer"},
+                 {"kind": "widen", "id": 2, "type": "long"}, {"kind": "widen", "id": 12, "type": "double"},
+                 {"kind": "widen", "id": 5, "type": "decimal(18, 2)"}, {"kind": "add", "name": "b", "type": "string"},
+                 {"kind": "move", "id": 9, "after": 1})
+        h.commit(add={"f5": h.rows(150)}, delete={"f4": range(5)})
+        h.commit(delete={"f5": range(0, 150, 2), "f1": [899]})
+        h.commit(drop=["f2"])
+        # A compaction by hand: two files become one, their vectors go with them.
+        merged = [[row.get(f["id"]) for f in h.truth.fields] for name in ("f3", "f4")
+                  for row in h.truth.files[name] if row is not None]
+        h.commit(add={"f6": merged}, drop=["f3", "f4"], operation="replace")
+        h.check()
+        table = warehouse.pyiceberg("ns.t")
+        summary = table.current_snapshot().summary
+        live = len(h.truth.rows())
+        assert int(summary["total-records"]) - int(summary["total-position-deletes"]) == live
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_more_deletes_than_a_container_holds_and_positions_above_65536_are_read(driver, warehouse, version):
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, version, NARROW, seed=1)
+        h.commit(add={"f1": [[i, f"v{i}"] for i in range(80_000)]}, group_rows=30_000)
+        h.commit(delete={"f1": [*range(60_000, 72_000), *range(1, 60_000, 9)]})
+        h.commit(delete={"f1": [0, 72_001, 79_999]}, add={"f2": [[10**6, None]]})
+        h.snapshots = h.snapshots[1:]
+        h.check()
+
+
+def test_manifests_that_are_merged_keep_every_file_at_every_snapshot(driver, warehouse):
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, 3, NARROW, seed=1)
+        for n in range(14):
+            h.commit(add={f"f{n}": [[n, f"v{n}"], [n + 100, None]]}, merge_at=4,
+                     delete={f"f{n - 2}": [0]} if n >= 2 else None)
+        h.check()
+
+
+def test_pyiceberg_sees_properties_lineage_and_an_exact_log(driver, warehouse):
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, 3, NARROW, seed=1)
+        h.commit(add={"f1": [[1, "a"]]}, properties={"millrace.t": "one"})
+        h.commit(add={"f2": [[2, "b"]]}, properties={"millrace.t": "two"}, base=["millrace.t", "one"])
+        with pytest.raises(Refused) as refused:
+            d.run(op="commit", files=[], claim=True, base=["millrace.t", "one"])
+        assert refused.value.code == BASE_CHANGED
+        table = warehouse.pyiceberg("ns.t")
+        assert table.properties["millrace.t"] == "two"
+        assert [s.summary["millrace.t"] for s in table.snapshots()] == ["one", "two"]
+        assert [e.snapshot_id for e in table.history()] == [s for s, _ in h.snapshots]
+        assert table.metadata.next_row_id == 2
+        h.check()
+
+
+# Commits that are killed, and commits that race.
+
+POINTS = ["lake.storage.before_sync:1", "lake.storage.before_link:1", "lake.storage.after_link:1",
+          "lake.storage.before_link:2", "lake.commit.begin", "lake.commit.rows_manifest", "lake.commit.deletes_manifest",
+          "lake.commit.rewrite", "lake.commit.list", "lake.commit.merge", "lake.metadata.before",
+          "lake.storage.before_sync:7", "lake.metadata.after", "lake.swap.before", "lake.swap.before_commit",
+          "lake.swap.after_commit", "lake.commit.end"]
+
+
+def batch(number):
+    """The ten new rows of a batch; what it deletes: deleted_rows."""
+    return [[number * 10 + i, f"batch {number}"] for i in range(10)]
+
+
+def deleted_rows(number):
+    """{batch: rows of it}: of one file the first deletes, of another, which has a vector already, some more."""
+    return {n: rows for n, rows in ((number - 2, [0]), (number - 3, [3, 9])) if n >= 0}
+
+
+def stored(answer):
+    return int(answer["properties"].get("millrace.t", "-1"))
+
+
+def run_batch(d, number, files):
+    """What a sink does with its checkpoint: applies the batch unless the table has it."""
+    shown = d.run(op="show")
+    have = stored(shown)
+    assert have in (number - 1, number), f"batch {number} on a table at {have}"
+    if have == number:
+        return
+    paths = files()
+    delete = {paths[n]: rows for n, rows in deleted_rows(number).items()}
+    d.run(op="commit", files=[{"rows": batch(number)}], delete=delete, merge_at=3,
+          properties={"millrace.t": str(number)}, base=["millrace.t", str(have) if have >= 0 else None])
+
+
+def files_by_batch(warehouse):
+    """The data file of each batch, as an independent reader sees them."""
+    table = warehouse.pyiceberg("ns.t")
+    tasks = table.scan().plan_files()
+    lower = {task.file.file_path: int.from_bytes(task.file.lower_bounds[1], "little", signed=True) for task in tasks}
+    return {low // 10: path for path, low in lower.items()}
+
+
+def expected_rows(batches):
+    every = [row for n in range(batches) for row in batch(n)]
+    gone = {n * 10 + i for number in range(batches) for n, rows in deleted_rows(number).items() for i in rows}
+    return sorted(tuple(row) for row in every if row[0] not in gone)
+
+
+def check_batches(warehouse, batches):
+    table = warehouse.pyiceberg("ns.t")
+    names, rows = read_pyiceberg(table, table.current_snapshot().snapshot_id)
+    assert sorted(rows) == expected_rows(batches)
+    assert sorted(Duck().read(table.metadata_location, table.current_snapshot().snapshot_id)[1]) == \
+        expected_rows(batches)
+    # Every batch is in exactly one snapshot.
+    told = [s.summary["millrace.t"] for s in table.snapshots() if "millrace.t" in s.summary.additional_properties]
+    assert told == [str(n) for n in range(batches)]
+
+
+def test_a_commit_killed_at_every_durable_step_is_there_once_or_not_at_all(driver, warehouse):
+    with Driver(driver, warehouse.uri) as d:
+        d.run(op="create", table=["ns", "t"], version=3, schema=NARROW)
+    number, killed = 0, 0
+    for point in [None, None, None, *POINTS]:
+        d = Driver(driver, warehouse.uri, **({"MILLRACE_FAULT": point} if point else {}))
+        try:
+            d.run(op="open", table=["ns", "t"])
+            run_batch(d, number, lambda: files_by_batch(warehouse))
+        except Died:
+            killed += 1
+        d.close()
+        assert (d.process.returncode == -signal.SIGKILL) == bool(point), f"{point}: {d.process.returncode}"
+        with Driver(driver, warehouse.uri) as again:
+            again.run(op="open", table=["ns", "t"])
+            run_batch(again, number, lambda: files_by_batch(warehouse))
+        number += 1
+    assert killed == len(POINTS)
+    check_batches(warehouse, number)
+
+
+def test_two_committers_that_race_lose_nothing_and_double_nothing(driver, warehouse):
+    rounds = 12
+    with Driver(driver, warehouse.uri) as d:
+        d.run(op="create", table=["ns", "t"], version=3, schema=NARROW)
+    with Driver(driver, warehouse.uri) as a, Driver(driver, warehouse.uri) as b:
+        both = {"a": a, "b": b}
+        for d in both.values():
+            d.run(op="open", table=["ns", "t"])
+        conflicts = 0
+        for n in range(rounds):
+            for name, d in both.items():
+                d.send(op="commit", files=[{"rows": [[n * 10 + i, name] for i in range(3)]}], merge_at=3,
+                       properties={f"millrace.{name}": str(n)},
+                       base=[f"millrace.{name}", str(n - 1) if n else None])
+            conflicts += sum(d.answer()["conflicts"] for d in both.values())
+        table = warehouse.pyiceberg("ns.t")
+        _, rows = read_pyiceberg(table, table.current_snapshot().snapshot_id)
+        assert sorted(rows) == sorted((n * 10 + i, name) for name in both for n in range(rounds) for i in range(3))
+        assert len(table.snapshots()) == 2 * rounds
+        assert conflicts > 0, "they never met: the test shows nothing"
+
+
+def test_of_two_owners_of_one_checkpoint_only_one_commits_a_batch(driver, warehouse):
+    rounds = 10
+    with Driver(driver, warehouse.uri) as d:
+        d.run(op="create", table=["ns", "t"], version=3, schema=NARROW)
+    with Driver(driver, warehouse.uri) as a, Driver(driver, warehouse.uri) as b:
+        for d in (a, b):
+            d.run(op="open", table=["ns", "t"])
+        for n in range(rounds):
+            for d in (a, b):
+                d.send(op="commit", files=[{"rows": [[n, "x"]]}], properties={"millrace.t": str(n)},
+                       base=["millrace.t", str(n - 1) if n else None])
+            outcomes = []
+            for d in (a, b):
+                try:
+                    outcomes.append(d.answer()["ok"])
+                except Refused as refused:
+                    assert refused.code == BASE_CHANGED
+                    outcomes.append(False)
+            assert sorted(outcomes) == [False, True]
+        table = warehouse.pyiceberg("ns.t")
+        _, rows = read_pyiceberg(table, table.current_snapshot().snapshot_id)
+        assert sorted(rows) == [(n, "x") for n in range(rounds)]
