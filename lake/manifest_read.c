@@ -276,8 +276,8 @@ take_manifest(const struct ocf_value *record, struct arena *a, struct manifest_f
     out->min_sequence = take_long(&s, 516, false);
     out->added_snapshot = take_long(&s, 503, true);
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-        out->counts[fields[i].status] = take_int(&s, fields[i].count, false);
-        out->rows[fields[i].status] = take_long(&s, fields[i].rows, false);
+        out->counts[fields[i].status] = take_int(&s, fields[i].count, true);
+        out->rows[fields[i].status] = take_long(&s, fields[i].rows, true);
     }
     out->key_metadata = take_bytes(&s, 519);
     out->first_row_id = take_long(&s, 520, false);
