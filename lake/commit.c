@@ -76,6 +76,7 @@ commit_free(struct commit *c)
     free(c->rewrites);
     free(c->rows.items);
     free(c->deletes.items);
+    free(c->expected);
     map_free(&c->removed);
     json_free(c->properties);
     json_free(c->unset);
@@ -160,6 +161,19 @@ commit_remove(struct commit *c, const struct data_file *f)
     bool fresh;
     map_put(&c->removed, commit_key(f, &c->mem), &fresh);
     c->removed_data += fresh && f->content == DATA_FILE_ROWS;
+}
+
+void
+commit_expect_deletes(struct commit *c, const struct lake_file *f)
+{
+    struct commit_expected x = {.path = arena_strdup(&c->mem, f->rows->file.path)};
+    x.deletes = arena_zalloc(&c->mem, (f->positions_len + 1) * sizeof(*x.deletes));
+    if (f->vector)
+        x.deletes[x.len++] = commit_key(&f->vector->file, &c->mem);
+    for (uint32_t i = 0; i < f->positions_len; i++)
+        x.deletes[x.len++] = commit_key(&f->positions[i]->file, &c->mem);
+    c->expected = mem_realloc(c->expected, (c->expected_len + 1) * sizeof(*c->expected));
+    c->expected[c->expected_len++] = x;
 }
 
 void

@@ -58,6 +58,10 @@ commit_add_deletes(struct commit *c, const struct data_file *f);
 /* A live data file (its deletes go with it), or a live delete file. */
 void
 commit_remove(struct commit *c, const struct data_file *f);
+/* The data file must have just these deletes when the commit is done, whatever others did
+ * meanwhile (else MR_LAKE_FILES_GONE). */
+void
+commit_expect_deletes(struct commit *c, const struct lake_file *f);
 /* value NULL removes. */
 void
 commit_set_property(struct commit *c, const char *key, const char *value);

@@ -199,6 +199,38 @@ list_base(struct commit *c, struct commit_attempt *t, struct err *e)
                    c->removed.len - t->removed, c->removed.len);
 }
 
+/* A data file of this very commit. */
+static bool
+is_added(const struct commit *c, const char *path)
+{
+    for (size_t i = 0; path && i < c->rows.len; i++)
+        if (strcmp(c->rows.items[i].file.path, path) == 0)
+            return true;
+    return false;
+}
+
+static bool
+is_expected(const struct commit_expected *x, const struct data_file *f, struct arena *a)
+{
+    struct bytes key = commit_key(f, a);
+    for (uint32_t i = 0; i < x->len; i++)
+        if (bytes_eq(x->deletes[i], key))
+            return true;
+    return false;
+}
+
+static bool
+has_expected_deletes(const struct commit_expected *x, const struct lake_file *f,
+                     struct arena *a)
+{
+    if (!f || f->positions_len + (f->vector != NULL) != x->len)
+        return false;
+    bool same = !f->vector || is_expected(x, &f->vector->file, a);
+    for (uint32_t i = 0; same && i < f->positions_len; i++)
+        same = is_expected(x, &f->positions[i]->file, a);
+    return same;
+}
+
 /* On another base than the deletes were built on: the data files are there, and no other vector
  * came to them. */
 static bool
@@ -207,17 +239,25 @@ check_deletes(struct commit *c, struct err *e)
     struct lake_files files;
     struct arena a;
     bool ok = true;
-    if (c->deletes.len == 0 || c->table->state.metadata->current_snapshot == c->base_snapshot)
+    if ((c->deletes.len == 0 && c->expected_len == 0) ||
+        c->table->state.metadata->current_snapshot == c->base_snapshot)
         return true;
     arena_init(&a, 0);
     ok = lake_table_files(c->table, &files, e);
     for (size_t i = 0; ok && i < c->deletes.len; i++) {
         const char *path = c->deletes.items[i].file.referenced;
         const struct lake_file *f = path ? lake_files_find(&files, path) : NULL;
+        if (!f && is_added(c, path))
+            continue;
         if (!f)
             ok = err_set(e, MR_LAKE_FILES_GONE, "%s", path ? path : "a data file");
         else if (f->vector && !map_get(&c->removed, commit_key(&f->vector->file, &a)))
             ok = err_set(e, MR_LAKE_FILES_GONE, "%s has another deletion vector", path);
+    }
+    for (size_t i = 0; ok && i < c->expected_len; i++) {
+        const struct commit_expected *x = &c->expected[i];
+        if (!has_expected_deletes(x, lake_files_find(&files, x->path), &a))
+            ok = err_set(e, MR_LAKE_FILES_GONE, "%s has other deletes now", x->path);
     }
     lake_files_free(&files);
     arena_free(&a);

@@ -27,6 +27,13 @@ struct commit_rewrite {
     size_t removed; /* of the caller's removals, found in it */
 };
 
+/* What a data file's deletes must be. */
+struct commit_expected {
+    const char *path;
+    struct bytes *deletes; /* commit_key of each */
+    uint32_t len;
+};
+
 struct commit {
     struct lake_table *table;
     struct commit_conf conf;
@@ -35,6 +42,8 @@ struct commit {
     struct entry_list deletes; /* added */
     struct map removed;        /* commit_key -> */
     size_t removed_data;
+    struct commit_expected *expected;
+    size_t expected_len;
     struct json *properties; /* object: key -> text */
     struct json *unset;      /* array of keys */
     struct json *summary;    /* object: key -> text */

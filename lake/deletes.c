@@ -120,6 +120,43 @@ deletes_read_vector(struct storage *s, const struct data_file *vector, struct po
     return ok;
 }
 
+/* Positions of a Parquet file that speaks of `data_file`. */
+static bool
+take_positions(struct parquet_reader *r, const char *data_file, struct positions *p,
+               struct err *e)
+{
+    struct parquet_batch b;
+    bool ok = true;
+    for (uint32_t g = 0; ok && g < parquet_reader_groups(r); g++) {
+        ok = parquet_reader_seek(r, g, e);
+        while (ok && (ok = parquet_reader_next(r, &b, e)) && b.rows)
+            for (size_t i = 0; ok && i < b.rows; i++) {
+                const struct cell *path = &b.cells[2 * i], *pos = &b.cells[2 * i + 1];
+                if (pos->kind != CELL_INT || pos->v.i < 0 || pos->v.i > POSITIONS_MAX)
+                    ok = err_set(e, MR_LAKE_METADATA, "a position delete is out of range");
+                else if (bytes_eq(cell_bytes(path), bytes_str(data_file)))
+                    positions_add(p, (uint64_t)pos->v.i);
+            }
+    }
+    return ok;
+}
+
+bool
+deletes_read_all(struct storage *s, const struct lake_file *f, struct positions *p,
+                 struct err *e)
+{
+    const struct lake_field fields[] = {LAKE_FIELD_FILE_PATH, LAKE_FIELD_POS};
+    bool ok = !f->vector || deletes_read_vector(s, &f->vector->file, p, e);
+    for (uint32_t i = 0; ok && i < f->positions_len; i++) {
+        struct rows_reader *r;
+        if (!rows_reader_open(s, &f->positions[i]->file, fields, ARRAY_LEN(fields), &r, e))
+            return false;
+        ok = take_positions(rows_reader_parquet(r), f->rows->file.path, p, e);
+        rows_reader_free(r);
+    }
+    return ok;
+}
+
 static bool
 write_rows(struct parquet_writer *w, const char *data_file, const struct positions *p,
            struct err *e)

@@ -15,9 +15,8 @@
 #ifndef MILLRACE_LAKE_DELETES_H
 #define MILLRACE_LAKE_DELETES_H
 
-#include "lake/manifest.h"
 #include "lake/positions.h"
-#include "lake/storage.h"
+#include "lake/table.h"
 
 struct deletes_conf {
     struct storage *storage;
@@ -34,6 +33,12 @@ deletes_write(const struct deletes_conf *conf, const struct positions *p, struct
 MUST bool
 deletes_read_vector(struct storage *s, const struct data_file *vector, struct positions *p,
                     struct err *e);
+
+/* Adds all positions that are deleted in a data file: of its vector, of its position deletes.
+ */
+MUST bool
+deletes_read_all(struct storage *s, const struct lake_file *f, struct positions *p,
+                 struct err *e);
 
 /* The blob of a vector, without the file around it: length, magic, bitmap, CRC-32. */
 void

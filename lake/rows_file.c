@@ -112,3 +112,55 @@ rows_file_free(struct rows_file *f)
     free(f->location);
     free(f);
 }
+
+struct rows_reader {
+    struct storage *storage;
+    char *location;
+    struct parquet_reader *parquet;
+    struct buf window;
+};
+
+static bool
+read_range(void *ctx, uint64_t offset, size_t n, uint8_t *out, struct err *e)
+{
+    struct rows_reader *r = ctx;
+    buf_reset(&r->window);
+    if (!storage_read(r->storage, r->location, offset, n, &r->window, e))
+        return false;
+    memcpy(out, r->window.p, n);
+    return true;
+}
+
+bool
+rows_reader_open(struct storage *s, const struct data_file *f, const struct lake_field *fields,
+                 uint32_t field_count, struct rows_reader **out, struct err *e)
+{
+    struct rows_reader *r = mem_zalloc(sizeof(*r));
+    r->storage = s;
+    r->location = mem_strdup(f->path);
+    struct parquet_source source = {(uint64_t)f->size, read_range, r};
+    if (parquet_reader_open(&source, fields, field_count, &r->parquet, e)) {
+        *out = r;
+        return true;
+    }
+    err_prefix(e, "%s", f->path);
+    rows_reader_free(r);
+    return false;
+}
+
+struct parquet_reader *
+rows_reader_parquet(struct rows_reader *r)
+{
+    return r->parquet;
+}
+
+void
+rows_reader_free(struct rows_reader *r)
+{
+    if (!r)
+        return;
+    parquet_reader_free(r->parquet);
+    buf_free(&r->window);
+    free(r->location);
+    free(r);
+}

@@ -13,6 +13,11 @@
  *  "drop":[NAME,..]                   earlier files, whole
  *  "properties":{..},"base":[KEY,VALUE or null],"claim":true,"operation":..,"merge_at":N,
  *  "expire":[id,..],"reload":false    commit on the state last seen, not the newest}
+ * {"op":"rewrite","files":[NAME,..]}  compaction's first half; the table may change before the
+ * second
+ * {"op":"swap","name":NAME}           compaction's second half; NAME is the new file's
+ * {"op":"expire","older_than_ms":T,"keep":N}
+ * {"op":"orphans","older_than_ms":T}
  * Cells are in Iceberg's units; decimals text, uuid and binary hex, NaN the text "NaN".
  */
 #include <math.h>
@@ -21,16 +26,17 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "lake/commit.h"
+#include "lake/compact.h"
 #include "lake/deletes.h"
+#include "lake/expire.h"
 #include "lake/rows_file.h"
 
 static struct catalog *catalog;
 static struct lake_table *table;
+static struct compact *compaction;
 static struct arena mem;   /* of one command */
 static struct arena names; /* of the process */
 static struct map paths;   /* name -> v.ptr: path of the data file */
-static struct map deleted; /* path -> v.ptr: struct positions * (version 2) */
 
 static void
 reply(struct json *o)
@@ -154,36 +160,22 @@ path_of(const char *name)
     return s ? s->v.ptr : name;
 }
 
-/* All positions deleted in a file so far: of its vector, or (version 2) as remembered. */
-static bool
-positions_of(const struct lake_file *f, struct positions **out, struct err *e)
-{
-    bool fresh;
-    const char *path = arena_strdup(&names, f->rows->file.path);
-    struct map_slot *s = map_put(&deleted, bytes_str(path), &fresh);
-    if (fresh)
-        s->v.ptr = mem_zalloc(sizeof(struct positions));
-    *out = s->v.ptr;
-    if (!f->vector)
-        return true;
-    positions_free(*out);
-    return deletes_read_vector(table->catalog->storage, &f->vector->file, *out, e);
-}
-
+/* All positions deleted in a file, old and new, in one delete file. */
 static bool
 delete_rows(struct commit *c, const struct lake_file *f, const struct json *list, struct err *e)
 {
-    struct positions *p;
+    struct positions p = {0};
     struct data_file done;
     struct deletes_conf conf = {.storage = table->catalog->storage,
                                 .version = table->state.metadata->version,
                                 .location = new_location("data", ""),
                                 .data_file = f->rows->file.path};
-    if (!positions_of(f, &p, e))
-        return false;
+    bool ok = deletes_read_all(table->catalog->storage, f, &p, e);
     for (size_t i = 0; i < json_len(list); i++)
-        positions_add(p, (uint64_t)json_i64_value(json_at(list, i), 0));
-    if (!deletes_write(&conf, p, &mem, &done, e))
+        positions_add(&p, (uint64_t)json_i64_value(json_at(list, i), 0));
+    ok = ok && deletes_write(&conf, &p, &mem, &done, e);
+    positions_free(&p);
+    if (!ok)
         return false;
     if (f->vector)
         commit_remove(c, &f->vector->file);
@@ -323,6 +315,68 @@ do_schema(const struct json *cmd, struct err *e)
     return ok;
 }
 
+static void
+reply_count(const char *key, uint64_t n)
+{
+    struct json *o = json_object_new();
+    json_set(o, "ok", json_bool_new(true));
+    json_set(o, key, json_u64(n));
+    reply(o);
+}
+
+static bool
+do_rewrite(const struct json *cmd, struct err *e)
+{
+    const struct json *files = json_get(cmd, "files");
+    const char **list = arena_alloc(&mem, (json_len(files) + 1) * sizeof(*list));
+    for (size_t i = 0; i < json_len(files); i++)
+        list[i] = path_of(json_str_value(json_at(files, i), ""));
+    compact_free(compaction);
+    compaction = NULL;
+    if (!lake_table_reload(table, e) ||
+        !compact_rewrite(table, list, json_len(files), &compaction, e))
+        return false;
+    reply_count("files", json_len(files));
+    return true;
+}
+
+static bool
+do_swap(const struct json *cmd, struct err *e)
+{
+    bool fresh;
+    if (!compaction)
+        return err_set(e, MR_USAGE, "nothing was rewritten");
+    if (!compact_commit(compaction, &(struct commit_conf){.backoff_ms = 5}, e))
+        return false;
+    const char *name = arena_strdup(&names, json_get_str(cmd, "name", "compacted"));
+    map_put(&paths, bytes_str(name), &fresh)->v.ptr =
+        arena_strdup(&names, compact_path(compaction));
+    reply_count("translated", compact_translated(compaction));
+    return true;
+}
+
+static bool
+do_expire(const struct json *cmd, struct err *e)
+{
+    struct expire_conf conf = {.older_than_ms = json_get_i64(cmd, "older_than_ms", 0),
+                               .keep_min = (size_t)json_get_i64(cmd, "keep", 1)};
+    struct expire_done done;
+    if (!expire_snapshots(table, &conf, &done, e))
+        return false;
+    reply_count("files", done.files);
+    return true;
+}
+
+static bool
+do_orphans(const struct json *cmd, struct err *e)
+{
+    size_t removed;
+    if (!orphans_remove(table, json_get_u64(cmd, "older_than_ms", 0), &removed, e))
+        return false;
+    reply_count("files", removed);
+    return true;
+}
+
 static bool
 open_table(const struct json *cmd, struct err *e)
 {
@@ -392,6 +446,14 @@ run_command(const struct json *cmd, struct err *e)
         return do_commit(cmd, e);
     if (strcmp(op, "schema") == 0)
         return do_schema(cmd, e);
+    if (strcmp(op, "rewrite") == 0)
+        return do_rewrite(cmd, e);
+    if (strcmp(op, "swap") == 0)
+        return do_swap(cmd, e);
+    if (strcmp(op, "expire") == 0)
+        return do_expire(cmd, e);
+    if (strcmp(op, "orphans") == 0)
+        return do_orphans(cmd, e);
     if (strcmp(op, "show") != 0 && strcmp(op, "reload") != 0)
         return err_set(e, MR_USAGE, "no command %s", op);
     if (!lake_table_reload(table, e))
@@ -422,6 +484,7 @@ main(int argc, char **argv)
         json_free(cmd);
         arena_reset(&mem);
     }
+    compact_free(compaction);
     lake_table_close(table);
     catalog_close(catalog);
     uri_free(&u);

@@ -141,6 +141,72 @@ def test_more_deletes_than_a_container_holds_and_positions_above_65536_are_read(
         h.check()
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_compaction_keeps_rows_lineage_and_the_deletes_that_come_meanwhile(driver, warehouse, version):
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, version, SCHEMA, seed=version)
+        h.commit(add={"f1": h.rows(300)}, group_rows=100)
+        h.commit(add={"f2": h.rows(300)}, delete={"f1": range(0, 300, 3)})
+        h.change({"kind": "drop", "id": 3}, {"kind": "widen", "id": 2, "type": "long"})
+        h.commit(add={"f3": h.rows(100)}, delete={"f2": range(10)})
+        before = lineage(warehouse) if version == 3 else None
+        d.run(op="rewrite", files=["f1", "f2"])
+        # The table goes on: one file gets more deletes, the other too, and rows come.
+        h.commit(delete={"f1": [1, 2, 299], "f2": [10, 298]}, add={"f4": h.rows(10)})
+        assert d.run(op="swap", name="f5")["translated"] == 5
+        merged = [row for name in ("f1", "f2") for row in h.truth.files.pop(name)]
+        # Only rows that were live when the rewrite read them have a place in the new file.
+        h.truth.files["f5"] = [row for n, row in enumerate(merged)
+                               if not (n < 300 and n % 3 == 0) and not 300 <= n < 310]
+        h.snapshots.append((warehouse.pyiceberg("ns.t").current_snapshot().snapshot_id, Expected(h.truth)))
+        if version == 3:
+            after = lineage(warehouse)
+            live = {row[0] for row in h.truth.rows()}
+            assert {i: after[i] for i in before if i in live} == {i: before[i] for i in before if i in live}
+            assert len(set(r for r, _ in after.values())) == len(after), "row ids are unique"
+        # Deletes of the new file go by its own positions.
+        h.commit(delete={"f5": [7, 250]})
+        h.check()
+        assert warehouse.pyiceberg("ns.t").current_snapshot().summary["total-data-files"] == "3"
+
+
+def test_expiry_and_orphan_removal_take_only_what_nobody_reaches(driver, warehouse):
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, 3, NARROW, seed=1)
+        for n in range(6):
+            h.commit(add={f"f{n}": [[n, f"v{n}"], [n + 100, None]]}, delete={f"f{n - 1}": [0]} if n else None)
+        h.commit(drop=["f0"])
+        foreign = warehouse.folder / "lake/ns/t/data/foreign.parquet"
+        orphan = warehouse.folder / "lake/ns/t/data/millrace-orphan.parquet"
+        for path in (foreign, orphan):
+            path.write_bytes(b"x")
+            os.utime(path, (0, 0))
+        gone = files_of(warehouse)
+        assert d.run(op="expire", older_than_ms=2**62, keep=2)["files"] > 0
+        h.snapshots = h.snapshots[-2:]
+        h.check()
+        table = warehouse.pyiceberg("ns.t")
+        assert [s.snapshot_id for s in table.snapshots()] == [s for s, _ in h.snapshots]
+        assert d.run(op="orphans", older_than_ms=1000)["files"] == 1
+        assert foreign.exists() and not orphan.exists()
+        # Nothing of ours is left that the two snapshots do not need.
+        assert d.run(op="orphans", older_than_ms=2**62)["files"] == 0
+        assert len(files_of(warehouse)) < len(gone)
+        h.check()
+
+
+def files_of(warehouse):
+    return [p for p in (warehouse.folder / "lake/ns/t").rglob("*") if p.is_file()]
+
+
+def lineage(warehouse):
+    """{id: (row id, last updated sequence number)}."""
+    table = warehouse.pyiceberg("ns.t")
+    rows = Duck().connection.execute("SELECT id, _row_id, _last_updated_sequence_number FROM "
+                                     f"iceberg_scan('{table.metadata_location}')").fetchall()
+    return {i: (row, updated) for i, row, updated in rows}
+
+
 def test_manifests_that_are_merged_keep_every_file_at_every_snapshot(driver, warehouse):
     with Driver(driver, warehouse.uri) as d:
         h = History(d, warehouse, 3, NARROW, seed=1)
