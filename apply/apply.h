@@ -29,6 +29,7 @@ struct apply_run {
     struct uri uri;
     const struct sink_ops *ops;
     struct sink *sink;
+    struct sink_manner manner; /* the sink's */
     struct gate *gate;
     struct log_reader *progress;
     struct consumer *data;

@@ -13,6 +13,8 @@
  * the window would have left it out), so that row says the same: skipping it is right. With
  * further unique keys a skip for their sake would be wrong; the sink tells the two apart.
  *
+ * A sink that wants every change (sink_manner) gets them in seq order, unfolded.
+ *
  * Memory: a fold, its cells (CELLS_BYTES at a time), rows read again from Kafka. Thread: the
  * lane's.
  */
@@ -108,32 +110,47 @@ op_of(enum pass pass)
 }
 
 MUST static bool
-send(struct batch *b, enum pass pass, size_t n, struct err *e)
+send(struct batch *b, enum sink_op op, size_t n, struct err *e)
 {
     struct lane *l = b->lane;
     struct sink_part p = {.db = b->table->to_db,
                           .table = b->table->own.written,
                           .version = b->plan->table,
-                          .op = op_of(pass),
+                          .op = op,
                           .rows = l->list,
+                          .changes = l->changes,
                           .n = n};
     bool ok = !n || l->run->ops->write(l->sink, &p, e);
     arena_reset(&l->rows);
     return ok;
 }
 
-/* The cells a pass needs: a delete's key is in the image before, or after. */
-MUST static bool
-decode(struct batch *b, const struct fold_entry *x, const struct cell **out, struct err *e)
+static char
+op_letter(uint8_t op)
 {
-    const struct fifo_row *r = x->row;
+    return op == OP_DELETE ? 'D' : op == OP_UPDATE ? 'U' : 'I';
+}
+
+/* Cells of a row as number `at` of the list: a delete's are in the image before. */
+MUST static bool
+decode(struct batch *b, const struct fifo_row *r, size_t at, struct err *e)
+{
+    struct lane *l = b->lane;
     struct change c;
-    if (!row_decode(b->plan->decoder, fifo_value(r), &b->lane->rows, &c, e))
+    if (!row_decode(b->plan->decoder, fifo_value(r), &l->rows, &c, e))
         return err_wrap(e, "seq %" PRIu64, r->seq);
-    *out = r->op == OP_DELETE ? c.before : c.after;
-    if (!*out)
+    l->list[at] = r->op == OP_DELETE ? c.before : c.after;
+    if (!l->list[at])
         return err_set(e, MR_SCHEMA_DECODE, "seq %" PRIu64 " has no image of the row", r->seq);
+    if (l->changes)
+        l->changes[at] = (struct sink_change){op_letter(r->op), r->seq, c.source.commit_us};
     return true;
+}
+
+static bool
+list_full(const struct lane *l, size_t n)
+{
+    return n >= LIST_MAX || l->rows.used >= CELLS_BYTES;
 }
 
 MUST static bool
@@ -145,15 +162,38 @@ run_pass(struct batch *b, enum pass pass, struct err *e)
         const struct fold_entry *x = l->fold.entries + i;
         if (!in_pass(b, x, pass))
             continue;
-        if (!decode(b, x, l->list + n, e))
+        if (!decode(b, x->row, n, e))
             return false;
-        if (++n < LIST_MAX && l->rows.used < CELLS_BYTES)
+        if (!list_full(l, ++n))
             continue;
-        if (!send(b, pass, n, e))
+        if (!send(b, op_of(pass), n, e))
             return false;
         n = 0;
     }
-    return send(b, pass, n, e);
+    return send(b, op_of(pass), n, e);
+}
+
+/* Every change: b->rows of the list wait. */
+MUST static bool
+append_flush(struct batch *b, struct err *e)
+{
+    bool ok = send(b, SINK_APPEND, b->rows, e);
+    arena_reset(&b->lane->copies);
+    b->rows = 0;
+    return ok;
+}
+
+MUST static bool
+append(struct batch *b, const struct source *s, struct err *e)
+{
+    const struct fifo_row *r = s->row;
+    const struct plan *plan = r->plan ? r->plan : b->table->own.plan;
+    if ((b->plan != plan || list_full(b->lane, b->rows)) && !append_flush(b, e))
+        return false;
+    b->plan = plan;
+    if (r->thin && !refetch_row(b->lane, b->table, s->part->partition, s->row, &r, e))
+        return false;
+    return decode(b, r, b->rows++, e);
 }
 
 MUST static bool
@@ -225,8 +265,11 @@ batch_write(struct lane *l, struct job *j, struct job_slice *s, struct err *e)
                       .unique =
                           t->own.more_unique || table_has_secondary_unique(t->own.plan->table),
                       .load = t->own.own && !j->no_load && l->run->ops->can_load(l->run->sink)};
+    bool each = l->run->manner.every_change;
     if (!l->list)
         l->list = mem_array(LIST_MAX, sizeof(struct cell *));
+    if (!l->changes && l->run->manner.tells)
+        l->changes = mem_array(LIST_MAX, sizeof *l->changes);
     b.sources = mem_array(t->parts_len, sizeof *b.sources);
     for (size_t i = 0; i < t->parts_len; i++) {
         b.sources[i] = (struct source){s->parts + i, fifo_span_walk(&s->parts[i].rows), NULL};
@@ -237,8 +280,8 @@ batch_write(struct lane *l, struct job *j, struct job_slice *s, struct err *e)
     arena_reset(&l->rows);
     bool ok = true;
     for (struct source *next; ok && (next = lowest(&b)) != NULL; source_next(next))
-        ok = add(&b, next, e);
-    ok = ok && flush(&b, e);
+        ok = each ? append(&b, next, e) : add(&b, next, e);
+    ok = ok && (each ? append_flush(&b, e) : flush(&b, e));
     fold_reset(&l->fold);
     free(b.sources);
     return ok;

@@ -2,8 +2,10 @@
  *
  * consistency table: a job per table; the next one is handed out when the one before is back,
  * or ahead of that when it is large, so that a busy target gets ever larger batches and an idle
- * one gets each cut at once. consistency task: one job of all tables at a boundary cut; when a
- * source transaction has more rows than atomic.rows.max, at any cut (counted and logged).
+ * one gets each cut at once. A sink whose commits are dear (sink_manner.gather_us) gets one a
+ * table in that time, unless there is enough for one, an event waits, or memory is half full.
+ * consistency task: one job of all tables at a boundary cut; when a source transaction has more
+ * rows than atomic.rows.max, at any cut (counted and logged).
  *
  * gate_take happens here, before the target commits: if the commit does not happen the run ends
  * and begins again from the stored checkpoints. Death at any line loses memory only.
@@ -19,7 +21,7 @@
 #include "base/mem.h"
 
 #define AHEAD_BYTES   ((uint64_t)1 << 20)
-#define IDLE_STORE_US 30000000u
+#define IDLE_STORE_US UINT64_C(30000000)
 #define END_WAIT_US   100000u
 
 void
@@ -141,6 +143,12 @@ take_event(struct apply_run *r, const struct gate_decision *d, struct job *j)
         j->event.plan = tables_plan(j->event.table, d->event->version);
 }
 
+static uint64_t
+idle_us(const struct apply_run *r)
+{
+    return r->manner.idle_us ? r->manner.idle_us : IDLE_STORE_US;
+}
+
 static void
 take(struct apply_run *r, struct apply_table **tables, size_t n, const struct gate_decision *d)
 {
@@ -156,12 +164,14 @@ take(struct apply_run *r, struct apply_table **tables, size_t n, const struct ga
         struct job_slice *s = j->slices + i;
         take_rows(tables[i], s);
         s->store = s->rows || j->event.table == tables[i] || !d->rows ||
-                   now - tables[i]->stored_us >= IDLE_STORE_US;
+                   now - tables[i]->stored_us >= idle_us(r);
     }
     gate_take(r->gate, r->by_task ? GATE_ALL : tables[0]->gate, d);
     for (size_t i = 0; i < n; i++) {
         check_thin(tables[i]);
         tables[i]->wants_end_us = 0;
+        tables[i]->taken_us = now;
+        tables[i]->due_us = 0;
     }
     send(r, tables[0]->lane, j);
 }
@@ -177,6 +187,20 @@ static bool
 worth(const struct apply_table *t, const struct gate_decision *d)
 {
     return t->in_flight == 0 || (d->bytes >= AHEAD_BYTES && !d->event);
+}
+
+/* Worth a commit of a sink that gathers; else t->due_us says when it will be. */
+static bool
+due(struct apply_run *r, struct apply_table *t, const struct gate_decision *d)
+{
+    const struct sink_manner *m = &r->manner;
+    uint64_t at = t->taken_us + m->gather_us;
+    if (!m->gather_us || !t->taken_us || d->event || d->bytes >= m->gather_bytes ||
+        d->rows >= m->gather_rows || atomic_load(&r->rows_used) >= r->rows_max / 2 ||
+        clock_mono_us() >= at)
+        return true;
+    t->due_us = at;
+    return false;
 }
 
 static void
@@ -195,7 +219,7 @@ store_idle(struct apply_run *r, struct apply_table **tables, size_t n)
     struct apply_table *t = tables[0];
     struct gate_decision d;
     uint64_t now = clock_mono_us();
-    if (t->in_flight || now - t->stored_us < IDLE_STORE_US)
+    if (t->in_flight || now - t->stored_us < idle_us(r))
         return;
     t->stored_us = now;
     if (gate_idle(r->gate, r->by_task ? GATE_ALL : t->gate, &d))
@@ -207,13 +231,15 @@ dispatch_table(struct apply_run *r, struct apply_table *t, bool *worked, struct 
 {
     if (!may_dispatch(t))
         return true;
+    if (t->due_us && clock_mono_us() >= t->due_us)
+        t->dirty = true;
     if (t->dirty) {
         struct gate_decision d;
         t->dirty = false;
         if (!gate_decide(r->gate, t->gate, false, &d, e))
             return err_wrap(e, "%s", t->target);
         note_end(t, &d);
-        if (d.ready && worth(t, &d)) {
+        if (d.ready && worth(t, &d) && due(r, t, &d)) {
             take(r, &t, 1, &d);
             t->dirty = true;
             *worked = true;

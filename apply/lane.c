@@ -334,5 +334,6 @@ lane_free(struct lane *l)
     arena_free(&l->points);
     fold_free(&l->fold);
     free(l->list);
+    free(l->changes);
     free(l);
 }

@@ -60,7 +60,8 @@ struct lane {
     struct arena points;
     struct fold fold;
     const struct cell **list;
-    struct refetch *refetch; /* made when first needed */
+    struct sink_change *changes; /* of list; NULL unless the sink's manner tells */
+    struct refetch *refetch;     /* made when first needed */
 };
 
 /* ---- lane.c ---- */

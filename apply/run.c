@@ -47,7 +47,11 @@ open_target(struct apply_run *r, struct err *e)
                              .config = r->config,
                              .instance = worker_instance(unit_worker(r->unit)),
                              .stop = &r->stop};
-    return r->ops->open(&conf, &r->sink, e);
+    if (!r->ops->open(&conf, &r->sink, e))
+        return false;
+    if (r->ops->manner)
+        r->ops->manner(r->sink, &r->manner);
+    return true;
 }
 
 MUST static bool

@@ -38,6 +38,23 @@ struct sink_point {
     struct bytes state;
 };
 
+/* A target: its checkpoint's key, and the table. */
+struct sink_name {
+    const char *target;
+    const char *db;
+    const char *table;
+};
+
+/* How a target wants to be written; zeros: each cut at once, net changes per key. */
+struct sink_manner {
+    uint64_t gather_us;    /* time between two commits of a table, unless there is */
+    uint64_t gather_bytes; /* .. this much to write, or an event */
+    uint64_t gather_rows;
+    uint64_t idle_us;  /* between two checkpoints of a table without rows; 0: 30 s */
+    bool every_change; /* SINK_APPEND of each change, nothing folded */
+    bool tells;        /* parts come with `changes` */
+};
+
 /* Borrowed until close. */
 struct sink_conf {
     const char *task_id; /* UUID */
@@ -75,7 +92,8 @@ struct sink_step {
     enum sink_ddl what;
     const char *db;
     const char *table;
-    const char *other;        /* COPY, SWAP: table name in the same database */
+    const char *other;        /* COPY, SWAP: table name in the same database; CREATE, REMOVE:
+                                 the table whose place it is to take, NULL: none */
     const struct table *from; /* EVOLVE: the version the table follows now, may be NULL */
     const struct table *to;   /* CREATE, EVOLVE */
     const struct ddl_rename
@@ -85,20 +103,30 @@ struct sink_step {
 };
 
 enum sink_op {
-    SINK_DELETE, /* rows: the key's cells at least; a key that is not there is fine */
+    SINK_DELETE, /* rows: the key's cells at least, where `tells` the whole row; a key that is
+                    not there is fine */
     SINK_UPSERT, /* whatever is there, this is the row now. Not with further unique keys */
     SINK_INSERT, /* the key is not there: one that is, or a unique key that collides, is
                     MR_TARGET_DUPLICATE */
     SINK_LOAD,   /* as insert, but where the key is there, that row says the same already */
+    SINK_APPEND, /* a change, beside what was there (every_change) */
 };
 
-/* Rows to be written in one way, at most one a key. */
+/* What a row of a part was at the source, last. */
+struct sink_change {
+    char op; /* I, U, D; rows of a load are I */
+    uint64_t seq;
+    uint64_t commit_us; /* Unix time */
+};
+
+/* Rows to be written in one way, at most one a key (APPEND: any number). */
 struct sink_part {
     const char *db; /* of the target */
     const char *table;
     const struct table *version;
     enum sink_op op;
-    const struct cell *const *rows; /* each version->column_count cells */
+    const struct cell *const *rows;    /* each version->column_count cells */
+    const struct sink_change *changes; /* of each row; NULL unless the sink's manner tells */
     size_t n;
 };
 
@@ -123,14 +151,16 @@ struct sink_ops {
 
     /* SINK_LOAD is there and fast. */
     bool (*can_load)(const struct sink *s);
+    /* NULL: all zeros. */
+    void (*manner)(const struct sink *s, struct sink_manner *out);
 
     bool (*lane_open)(struct sink *s, unsigned index, struct sink_lane **out, struct err *e);
     void (*lane_close)(struct sink_lane *l);
     void (*interrupt)(struct sink_lane *l); /* any thread */
     /* Makes or adopts the row of a target; what is stored then is in *out (arena a). From now
      * on the lane speaks for it. MR_TARGET_TAKEN: an owner above ours has it. */
-    bool (*adopt)(struct sink_lane *l, const char *target, struct bytes state, struct arena *a,
-                  struct sink_point *out, struct err *e);
+    bool (*adopt)(struct sink_lane *l, const struct sink_name *name, struct bytes state,
+                  struct arena *a, struct sink_point *out, struct err *e);
 
     /* base and found: n each, by target ascending; found is filled when SINK_OTHER (arena a).
      * MR_TARGET_TAKEN when another owns one of them. */

@@ -418,7 +418,8 @@ adopt(struct lane *l, struct apply_table *t, struct err *e)
     checkpoint_encode(&first, &state);
     checkpoint_free(&first);
     arena_reset(&l->points);
-    bool ok = l->run->ops->adopt(l->sink, t->target, buf_bytes(&state), &l->points, &p, e) &&
+    const struct sink_name name = {t->target, t->to_db, t->to_table};
+    bool ok = l->run->ops->adopt(l->sink, &name, buf_bytes(&state), &l->points, &p, e) &&
               checkpoint_decode(p.state, &o->ck, e);
     buf_free(&state);
     if (!ok)
@@ -476,7 +477,7 @@ open_hidden(struct lane *l, struct apply_table *t, const struct sink_look *now, 
     struct sink_step step = {.what = like ? SINK_COPY : SINK_CREATE,
                              .db = t->to_db,
                              .table = like ? t->to_table : hidden,
-                             .other = like ? hidden : NULL,
+                             .other = like ? hidden : t->to_table,
                              .to = o->plan->table};
     set_loads(&o->next, true, hidden, false);
     if (!like)

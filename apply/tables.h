@@ -92,6 +92,8 @@ struct apply_table {
     bool thin;             /* rows are kept without their bytes until its queues are empty */
     bool dirty;            /* something happened since the gate was asked */
     uint64_t wants_end_us; /* since when the gate waits for an end; 0: it does not */
+    uint64_t taken_us;     /* monotonic, of the last job; 0: none yet */
+    uint64_t due_us;       /* what waits is worth a job then; 0: nothing waits for time */
     uint64_t stored_us;    /* monotonic, of the last checkpoint stored */
     struct err err;
     /* figures */

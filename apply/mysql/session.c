@@ -272,16 +272,16 @@ adopt(struct sink_lane *l, const char *target, struct bytes state, struct arena 
 }
 
 bool
-session_adopt(struct sink_lane *l, const char *target, struct bytes state, struct arena *a,
-              struct sink_point *out, struct err *e)
+session_adopt(struct sink_lane *l, const struct sink_name *name, struct bytes state,
+              struct arena *a, struct sink_point *out, struct err *e)
 {
     if (!session_ready(l, e))
         return false;
-    if (!adopt(l, target, state, a, out, e)) {
+    if (!adopt(l, name->target, state, a, out, e)) {
         session_rollback(l);
-        return err_wrap(e, "checkpoint of %s", target);
+        return err_wrap(e, "checkpoint of %s", name->target);
     }
-    remember_name(l, target);
+    remember_name(l, name->target);
     return true;
 }
 

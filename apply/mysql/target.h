@@ -73,8 +73,8 @@ session_interrupt(struct sink_lane *l);
 MUST bool
 session_ready(struct sink_lane *l, struct err *e);
 MUST bool
-session_adopt(struct sink_lane *l, const char *target, struct bytes state, struct arena *a,
-              struct sink_point *out, struct err *e);
+session_adopt(struct sink_lane *l, const struct sink_name *name, struct bytes state,
+              struct arena *a, struct sink_point *out, struct err *e);
 MUST bool
 session_begin(struct sink_lane *l, const struct sink_point *base, size_t n, struct arena *a,
               struct sink_point *found, enum sink_begin *outcome, struct err *e);
