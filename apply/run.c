@@ -30,7 +30,8 @@ bool
 apply_wants(void *ctx, const struct task *t)
 {
     (void)ctx;
-    return t->sink_type == TASK_SINK_MYSQL && t->sink.uri;
+    return (t->sink_type == TASK_SINK_MYSQL || t->sink_type == TASK_SINK_ICEBERG) &&
+           t->sink.uri;
 }
 
 MUST static bool

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-extern const struct sink_ops sink_mysql; /* apply/mysql/target.c */
+extern const struct sink_ops sink_mysql;   /* apply/mysql/target.c */
+extern const struct sink_ops sink_iceberg; /* apply/iceberg/lakehouse.c */
 
 static const struct {
     const char *scheme;
@@ -10,6 +11,7 @@ static const struct {
 } kinds[] = {
     {"mysql", &sink_mysql},
     {"mariadb", &sink_mysql},
+    {"iceberg+sql", &sink_iceberg},
 };
 
 const struct sink_ops *

@@ -202,6 +202,9 @@ MR_CODE(3048, LAKE_SCHEMA, ERR_TABLE, "Iceberg cannot express a change of the ta
 MR_CODE(3049, CATALOG_INVALID, ERR_TASK, "the Iceberg catalog is not one",
         "nothing written; the task is stopped",
         "correct the sink URI: another program's data lies there")
+MR_CODE(3060, LAKE_FOREIGN, ERR_TABLE, "the Iceberg table belongs to another task",
+        "nothing written; this table stops, its position is kept",
+        "drop that task while millrace-apply runs, or choose another namespace")
 MR_CODE(4001, USAGE, ERR_USAGE, "the command was not understood", "nothing done", "see --help")
 MR_CODE(4002, CONFIG, ERR_USAGE, "the configuration is not valid", "nothing done", "correct it")
 MR_CODE(4003, BAD_URI, ERR_USAGE, "a connection string is not valid", "nothing done",

@@ -23,6 +23,12 @@
 
 #define CHECKPOINT_FORMAT 1
 
+/* Properties of an Iceberg table (docs/formats.md, "Checkpoint"): the state is in
+ * CHECKPOINT_LAKE_STATE + task id. */
+#define CHECKPOINT_LAKE_STATE "millrace."
+#define CHECKPOINT_LAKE_OWNER "millrace.owner"
+#define CHECKPOINT_LAKE_TASK  "millrace.task"
+
 struct checkpoint_source {
     uint32_t n; /* number of the source in its task: 1, ... */
     struct cut_id cut;
