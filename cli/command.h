@@ -47,9 +47,10 @@ void
 help_print(const char *program, const char *path);
 
 extern const struct cli_spec create_spec, show_spec, pause_spec, resume_spec, restart_spec,
-    drop_spec, help_spec, completion_spec, version_spec;
+    drop_spec, help_spec, completion_spec, version_spec, iceberg_show_spec, iceberg_files_spec,
+    iceberg_history_spec;
 command_fn create_run, show_run, pause_run, resume_run, restart_run, drop_run, help_run,
-    completion_run, version_run;
+    completion_run, version_run, iceberg_show_run, iceberg_files_run, iceberg_history_run;
 
 #define GLOBAL_OPTIONS                                                             \
     {"kafka", 0, false, "HOST:PORT[,...]", "Kafka brokers (also MILLRACE_KAFKA)"}, \

@@ -10,8 +10,11 @@
 static const struct cli_option options[] = {
     {"task-name", 0, false, "NAME", "name, 1 to 64 of A-Z a-z 0-9 _ . -; names topics too"},
     {"source-uri", 0, false, "URI", "mysql://user:password@host:port"},
-    {"sink-type", 0, false, "TYPE", "mysql, kafka"},
-    {"sink-uri", 0, false, "URI", "mysql://user:password@host:port; not with kafka"},
+    {"sink-type", 0, false, "TYPE", "mysql, iceberg (or lakehouse), kafka"},
+    {"sink-uri", 0, false, "URI",
+     "mysql://user:password@host:port, or "
+     "iceberg+sql:///PATH/catalog.db?warehouse=file:///PATH "
+     "[&catalog=NAME&namespace=NAME]; not with kafka"},
     {"level", 0, false, "LEVEL", "account, database or table"},
     {"databases", 0, false, "LIST", "level database: src[:dst],..."},
     {"tables", 0, false, "LIST", "level table: db.t[:db.t],..."},

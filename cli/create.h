@@ -13,6 +13,10 @@ create_build(const struct command *c, struct task **out, struct err *e);
 MUST bool
 create_connect(const struct command *c, const struct task *t, const struct task_endpoint *at,
                enum mysql_side side, struct mysql_conn **out, struct err *e);
+/* The target, when it is a lake. */
+MUST bool
+create_check_lake(const struct command *c, const struct task *t, const struct discover *found,
+                  struct err *e);
 /* Asks source and target; found: discover_free by the caller, also after false. */
 MUST bool
 create_check(const struct command *c, struct task *t, struct discover *found, struct err *e);

@@ -62,13 +62,32 @@ take_source(const struct command *c, struct task *t, struct err *e)
 }
 
 static bool
+parse_lake(const struct task *t, const char *text, struct uri *u, struct err *e)
+{
+    if (t->consistency == TASK_BY_TASK)
+        return err_set(e, MR_USAGE,
+                       "--consistency task does not go with --sink-type iceberg: a commit to a "
+                       "lake is one table's");
+    if (!uri_parse(text, u, e))
+        return err_wrap(e, "--sink-uri");
+    if (strcmp(u->scheme, "iceberg+sql") == 0)
+        return true;
+    bool known = strncmp(u->scheme, "iceberg+", 8) == 0;
+    bool ok =
+        known ? not_yet("an Iceberg catalog other than iceberg+sql://", e)
+              : err_set(e, MR_BAD_URI, "--sink-uri: '%s://' is not iceberg+sql://", u->scheme);
+    uri_free(u);
+    return ok;
+}
+
+static bool
 take_sink(const struct command *c, struct task *t, struct err *e)
 {
     const char *type = NULL, *text = NULL;
     struct uri u;
     if (!need(c, "sink-type", &type, e) || !task_parse_sink(type, &t->sink_type, e))
         return false;
-    if (t->sink_type == TASK_SINK_ICEBERG || t->sink_type == TASK_SINK_MATRIXONE)
+    if (t->sink_type == TASK_SINK_MATRIXONE)
         return err_set(e, MR_NOT_YET, "--sink-type %s", task_sink_text(t->sink_type));
     if (t->sink_type == TASK_SINK_KAFKA) {
         if (command_flag(c, "sink-uri") != NULL)
@@ -77,7 +96,9 @@ take_sink(const struct command *c, struct task *t, struct err *e)
                            e);
         return true;
     }
-    if (!need(c, "sink-uri", &text, e) || !parse_server("sink-uri", text, &u, e))
+    if (!need(c, "sink-uri", &text, e) ||
+        !(t->sink_type == TASK_SINK_ICEBERG ? parse_lake(t, text, &u, e)
+                                            : parse_server("sink-uri", text, &u, e)))
         return false;
     bool ok = secret_seal_endpoint(c->config, t, &u, &t->sink, e);
     uri_free(&u);

@@ -131,6 +131,8 @@ check_target(const struct command *c, const struct task *t, const struct discove
              struct err *e)
 {
     struct mysql_conn *conn = NULL;
+    if (t->sink_type == TASK_SINK_ICEBERG)
+        return create_check_lake(c, t, found, e);
     if (t->sink_type != TASK_SINK_MYSQL)
         return true;
     if (!create_connect(c, t, &t->sink, MYSQL_TARGET, &conn, e))

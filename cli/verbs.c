@@ -292,7 +292,7 @@ drop_one(struct session *s, const struct task *t, uint64_t until, struct err *e)
     if (ok) {
         session_summary(s, n, &sum);
         printf("task '%s' is dropped; target tables and topics are kept\n", n->name);
-        if (n->sink_type == TASK_SINK_MYSQL && !sum.apply_alive)
+        if (n->sink_type != TASK_SINK_KAFKA && !sum.apply_alive)
             fprintf(stderr, "warning: no apply worker is on line: the next one removes the "
                             "checkpoint from the target\n");
         if (sum.code != MR_OK)

@@ -1,0 +1,119 @@
+/* What the Iceberg catalog, its files and its tables say about a new task. */
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "cli/create.h"
+#include "lake/table.h"
+#include "task/checkpoint.h"
+#include "task/secret.h"
+
+static bool
+check_folder(const char *what, const char *path, struct err *e)
+{
+    if (access(path, F_OK) != 0)
+        err_set(e, MR_STORAGE_MISSING, "--sink-uri: %s %s: %s", what, path, strerror(errno));
+    else if (access(path, R_OK | W_OK | X_OK) != 0)
+        err_set(e, MR_STORAGE_REFUSED, "--sink-uri: %s %s: %s", what, path, strerror(errno));
+    else
+        return true;
+    return err_reclass(e, ERR_TASK);
+}
+
+/* The folders must be there: one that is made by a slip of the pen is no lake. */
+static bool
+check_places(const struct uri *u, struct err *e)
+{
+    const char *warehouse = uri_param(u, "warehouse", ""), *path = NULL;
+    if (u->host[0] != '\0' || u->path[0] != '/' || u->path[1] == '\0' || *warehouse == '\0')
+        return err_set(
+            e, MR_BAD_URI,
+            "--sink-uri: iceberg+sql:///ABSOLUTE/catalog.db?warehouse=URI is needed");
+    char *copy = mem_strdup(u->path);
+    bool ok = check_folder("the catalog's folder", dirname(copy), e);
+    free(copy);
+    if (ok && access(u->path, F_OK) == 0 && access(u->path, R_OK | W_OK) != 0)
+        ok = err_set(e, MR_CATALOG_REFUSED, "--sink-uri: %s: %s", u->path, strerror(errno));
+    if (ok && !storage_local_path(warehouse, &path))
+        return err_set(e, MR_BAD_URI, "--sink-uri: warehouse %s is not a local folder",
+                       warehouse);
+    return ok && check_folder("the warehouse", path, e);
+}
+
+static const char *
+space_of(const struct uri *u, const struct discover_table *t)
+{
+    const char *space = uri_param(u, "namespace", "");
+    return *space != '\0' ? space : t->to_db;
+}
+
+/* With one namespace for all, two databases may have tables of one name. */
+static bool
+check_names(const struct uri *u, const struct discover *found, struct err *e)
+{
+    for (size_t i = 0; i < found->tables_len; i++) {
+        const struct discover_table *a = &found->tables[i];
+        for (size_t j = 0; j < i; j++) {
+            const struct discover_table *b = &found->tables[j];
+            if (strcmp(a->to_table, b->to_table) == 0 &&
+                strcmp(space_of(u, a), space_of(u, b)) == 0)
+                return err_set(e, MR_USAGE, "%s.%s and %s.%s would both become %s.%s", b->db,
+                               b->table, a->db, a->table, space_of(u, a), a->to_table);
+        }
+    }
+    return true;
+}
+
+static bool
+check_table(struct catalog *c, const struct uri *u, const struct discover_table *t,
+            struct err *e)
+{
+    struct catalog_table have;
+    const struct catalog_name name = {space_of(u, t), t->to_table};
+    if (!catalog_load(c, &name, &have, e)) {
+        if (e->code != MR_CATALOG_MISSING)
+            return err_wrap(e, "%s.%s", name.space, name.table);
+        err_clear(e);
+        return true;
+    }
+    const char *task = metadata_property(have.metadata, CHECKPOINT_LAKE_TASK);
+    bool ok =
+        metadata_writable(have.metadata, e) || err_wrap(e, "%s.%s", name.space, name.table);
+    if (ok && task)
+        ok = err_set(e, MR_LAKE_FOREIGN, "%s.%s belongs to task %s", name.space, name.table,
+                     task);
+    catalog_table_free(&have);
+    return ok;
+}
+
+static bool
+check_catalog(const struct command *c, const struct uri *u, const struct discover *found,
+              struct err *e)
+{
+    struct catalog *catalog = NULL;
+    if (command_has(c, "dry-run") && access(u->path, F_OK) != 0)
+        return true; /* it would be made */
+    bool ok = catalog_open(u, &catalog, e);
+    for (size_t i = 0; ok && i < found->tables_len; i++)
+        ok = !found->tables[i].has_key || check_table(catalog, u, &found->tables[i], e);
+    catalog_close(catalog);
+    return ok;
+}
+
+bool
+create_check_lake(const struct command *c, const struct task *t, const struct discover *found,
+                  struct err *e)
+{
+    struct uri u;
+    if (!secret_open_endpoint(c->config, t, &t->sink, &u, e))
+        return false;
+    bool ok = check_places(&u, e) && check_names(&u, found, e) &&
+              (check_catalog(c, &u, found, e) || err_wrap(e, "target"));
+    uri_free(&u);
+    if (!ok && e->class != ERR_USAGE)
+        return err_reclass(e, ERR_TASK);
+    return ok;
+}
