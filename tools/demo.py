@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""The demonstration: a shop in MySQL with a live writer, copied through Kafka into MariaDB.
+"""The demonstration: a shop in MySQL with a live writer, copied through Kafka into MariaDB or an Iceberg lakehouse.
 
 Starts its own servers on loopback, creates one task with the product's own command, shows the first load and then the
 live lag, kills both workers with SIGKILL once, and compares source and target row by row with an independent client.
 
-    demo.py [--rows N] [--seconds N] [--keep]      MILLRACE_BUILD: folder of the programs (build/release/bin)
+    demo.py [--sink mysql|iceberg] [--rows N] [--seconds N] [--keep]
+                                               MILLRACE_BUILD: folder of the programs (build/release/bin)
+
+The lakehouse is a local folder with a SQLite catalog; DuckDB reads it.
 """
 
 import argparse
@@ -24,8 +27,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "stack"))
+sys.path[:0] = [str(ROOT / "tests" / "stack"), str(ROOT / "tests" / "real")]
 
+from lib.lakehouse import Lakehouse, difference, read_source  # noqa: E402
 from stack import Kafka, Mariadb, Mysql97, Ports, StackError, wait_until  # noqa: E402
 
 BIN = Path(os.environ.get("MILLRACE_BUILD", ROOT / "build" / "release" / "bin")).resolve()
@@ -128,6 +132,30 @@ class Writer(threading.Thread):
             raise self.error
 
 
+class Lake(Lakehouse):
+    """The target that is no server."""
+
+    def get(self):
+        pass
+
+    def start(self):
+        pass
+
+    def stop(self):
+        pass
+
+    def rows(self):
+        found = {table: self.read(f"shop.{table}", duck=True) for table in KEYS}
+        return {table: len(read[1]) if read else 0 for table, read in found.items()}
+
+    def pulse(self):
+        found = self.read("shop.pulse", duck=True)
+        if not found or not found[1]:
+            return (-1, 0.0)
+        row = dict(zip(found[0], found[1][0]))
+        return row["beat"], float(row["at"])
+
+
 class Worker:
     def __init__(self, program, kafka, work):
         self.program, self.work = program, work
@@ -165,6 +193,8 @@ def show(kafka):
 
 def rows_of(server):
     """Table -> rows; a table that is not there yet has none."""
+    if isinstance(server, Lake):
+        return server.rows()
     counts = {}
     with server.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'shop'")
@@ -179,6 +209,8 @@ def rows_of(server):
 
 def pulse_of(server):
     """(number, time) of the last transaction seen there."""
+    if isinstance(server, Lake):
+        return server.pulse()
     with server.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM information_schema.tables "
                        "WHERE table_schema = 'shop' AND table_name = 'pulse'")
@@ -239,6 +271,17 @@ def table_rows(server, table, key):
         return {row[:width]: row for row in cursor.fetchall()}
 
 
+def compare_lake(source, lake):
+    """Every column of every row, as DuckDB reads it. Gives back (rows, tables that differ)."""
+    total = wrong = 0
+    for table in KEYS:
+        want = read_source(source, "shop", table)
+        found = difference(want, lake.read(f"shop.{table}", duck=True), table)
+        say(f"  {table:12s} {len(want[1]):>8,} rows, {found or 'equal'}")
+        total, wrong = total + len(want[1]), wrong + bool(found)
+    return total, wrong
+
+
 def compare(source, target):
     """Every column of every row, both ways. Gives back (rows, differences)."""
     total = wrong = 0
@@ -260,8 +303,11 @@ def scenario(options, kafka, source, target, workers):
     writer.start()
     for worker in workers:
         worker.start()
-    print(millrace(kafka, "task", "create", "--task-name", "shop", "--source-uri", source.uri("repl"), "--sink-type",
-                   "mysql", "--sink-uri", target.uri(), "--level", "database", "--databases", "shop:shop").strip())
+    sink = ["--sink-type", "iceberg", "--sink-uri", target.uri, "--set", "iceberg.commit.ms=1000"]
+    if options.sink == "mysql":
+        sink = ["--sink-type", "mysql", "--sink-uri", target.uri()]
+    print(millrace(kafka, "task", "create", "--task-name", "shop", "--source-uri", source.uri("repl"), *sink, "--level",
+                   "database", "--databases", "shop:shop").strip())
     show_load(kafka, source, target, workers)
     show_lag(target, writer, workers, options.seconds / 2)
     kill_workers(target, workers)
@@ -271,7 +317,7 @@ def scenario(options, kafka, source, target, workers):
     wait_until(lambda: pulse_of(target)[0] == pulse_of(source)[0], 60, "the target has the writer's last transaction")
     say(f"writer stopped after {writer.transactions:,} transactions; drained in {time.monotonic() - begin:.1f} s; "
         "comparing row by row")
-    rows, wrong = compare(source, target)
+    rows, wrong = compare_lake(source, target) if options.sink == "iceberg" else compare(source, target)
     say(f"{'EQUAL' if not wrong else 'DIFFERENT'}: {rows:,} rows compared, {wrong} different")
     return 1 if wrong else 0
 
@@ -283,11 +329,13 @@ def start_servers(servers):
         if time.monotonic() - begin > 2:
             say(f"servers downloaded and prepared in {time.monotonic() - begin:.0f} s")
         list(pool.map(lambda server: server.start(), servers))
-    say("Kafka, MySQL 9.7 (source) and MariaDB 10.11 (target) are up")
+    lake = next((s for s in servers if isinstance(s, Lake)), None)
+    say("Kafka and MySQL 9.7 (source) are up; the target is " + (lake.uri if lake else "MariaDB 10.11"))
 
 
 def main():
     parser = argparse.ArgumentParser(description="the demonstration")
+    parser.add_argument("--sink", choices=("mysql", "iceberg"), default="mysql", help="kind of the target")
     parser.add_argument("--rows", type=int, default=200_000, help="rows of the shop")
     parser.add_argument("--seconds", type=float, default=12, help="of live lag to show")
     parser.add_argument("--keep", action="store_true", help="keep the folder of data and logs")
@@ -297,7 +345,8 @@ def main():
         sys.exit(f"demo: not built in {BIN}: {', '.join(missing)}")
     work = Path(tempfile.mkdtemp(prefix="millrace-demo-"))
     os.environ.setdefault("MILLRACE_KEY_FILE", str(work / "key"))
-    kafka, source, target = Kafka(work), Mysql97(work, "source"), Mariadb(work, "target")
+    kafka, source = Kafka(work), Mysql97(work, "source")
+    target = Lake(work / "lakehouse") if options.sink == "iceberg" else Mariadb(work, "target")
     workers = [Worker("millrace-capture", kafka, work), Worker("millrace-apply", kafka, work)]
     status = 1
     try:

@@ -214,7 +214,7 @@ unit_begin(struct sink_lane *l, const struct sink_point *base, size_t n, struct 
     struct place *p = n == 1 ? place_of_target(l, base->target) : NULL;
     if (!p)
         return err_set(e, MR_INTERNAL, "a unit of %zu targets", n);
-    if (!place_read(p, e) || !compare(l, p, base, outcome, e))
+    if (!place_read(p, e) || !check_task(p, e) || !compare(l, p, base, outcome, e))
         return err_wrap(e, "%s", base->target);
     FAULT("apply.begin.after");
     if (*outcome == SINK_OTHER)

@@ -165,6 +165,8 @@ class Deployment:
         arguments = ["task", "create", "--task-name", name, "--source-uri", uri_of(source, "repl")]
         if target is None:
             arguments += ["--sink-type", "kafka"]
+        elif hasattr(target, "sink_type"):  # a Lakehouse
+            arguments += ["--sink-type", target.sink_type, "--sink-uri", target.uri]
         else:
             arguments += ["--sink-type", "mysql", "--sink-uri", uri_of(target, "test")]
         if databases:

@@ -1,0 +1,159 @@
+"""An Iceberg lakehouse as a target: what its tables hold, as PyIceberg and DuckDB read them, against the source.
+
+Cells are in the form of lib.lake (Iceberg's units); the source is read by PyMySQL.
+"""
+
+import datetime
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import pymysql
+from pyiceberg.exceptions import NoSuchTableError
+
+from lib.lake import Duck, Warehouse, cell, normal
+
+SAMPLE = 4
+
+
+class Lakehouse(Warehouse):
+    sink_type = "iceberg"
+
+    def __init__(self, folder, parameters=""):
+        super().__init__(folder)
+        (self.folder / "lake").mkdir(exist_ok=True)
+        self.uri += parameters
+        self.duck = None
+
+    def load(self, table):
+        """The table as PyIceberg sees it now; None: there is none."""
+        try:
+            return self.pyiceberg(table)
+        except NoSuchTableError:
+            return None
+
+    def read(self, table, duck=False, snapshot=None):
+        """(names, rows) of the present snapshot, or another one."""
+        loaded = self.load(table)
+        if loaded is None:
+            return None
+        if loaded.current_snapshot() is None:
+            return [f.name for f in loaded.schema().fields], []
+        if not duck:
+            return normal(loaded.scan(snapshot_id=snapshot).to_arrow())
+        self.duck = self.duck or Duck()
+        return self.duck.read(loaded.metadata_location, snapshot or loaded.current_snapshot().snapshot_id)
+
+    def snapshots(self, table):
+        """Of main, oldest first."""
+        loaded = self.load(table)
+        by_id = {s.snapshot_id: s for s in loaded.snapshots()}
+        at, chain = loaded.current_snapshot(), []
+        while at is not None:
+            chain.append(at)
+            at = by_id.get(at.parent_snapshot_id)
+        return chain[::-1]
+
+
+def source_cell(value):
+    if isinstance(value, datetime.timedelta):
+        return value // datetime.timedelta(microseconds=1)
+    return cell(value)
+
+
+def read_source(server, database, table):
+    """(names, rows), or None: no such table."""
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET time_zone = '+00:00'")
+        try:
+            cursor.execute(f"SELECT * FROM `{database}`.`{table}`")
+        except pymysql.err.ProgrammingError:
+            return None
+        return [c[0] for c in cursor.description], [tuple(source_cell(v) for v in row) for row in cursor.fetchall()]
+
+
+def plain(value):
+    """BIGINT UNSIGNED is a decimal there, a number here."""
+    return str(value) if isinstance(value, int) else value
+
+
+def difference(want, got, what):
+    """None: the same columns and rows, whatever their order."""
+    if want is None or got is None:
+        return None if want is got else f"{what}: {'there is no table' if got is None else 'the source has none'}"
+    missing = [name for name in want[0] if name not in got[0]]
+    if missing or len(got[0]) != len(want[0]):
+        return f"{what}: columns {want[0]} became {got[0]}"
+    at = [got[0].index(name) for name in want[0]]
+    lost = Counter(tuple(map(plain, row)) for row in want[1])
+    more = Counter(tuple(plain(row[i]) for i in at) for row in got[1])
+    lost, more = lost - more, more - lost
+    if not lost and not more:
+        return None
+    return (f"{what}: {sum(lost.values())} rows missing {list(lost)[:SAMPLE]}, "
+            f"{sum(more.values())} too many {list(more)[:SAMPLE]}")
+
+
+def equal(d, task, lake, source, tables, seconds=60, duck=True):
+    """Waits until PyIceberg reads what the source has in each `database.table`; DuckDB must read the same then."""
+    end = time.monotonic() + seconds
+    left = list(tables)
+    while left:
+        found = difference(read_source(source, *left[0].split(".")), lake.read(left[0]), left[0])
+        if found is None:
+            left.pop(0)
+            continue
+        if time.monotonic() > end:
+            raise AssertionError(f"{found}\n{json.dumps(d.show(task), indent=1) if task else ''}")
+        d.check_alive()
+        time.sleep(0.2)
+    for table in tables if duck else ():
+        found = difference(read_source(source, *table.split(".")), lake.read(table, duck=True), f"DuckDB, {table}")
+        assert found is None, found
+
+
+def tick(lake, table):
+    """The number in a table of one row (Ladder's tick, Marker's row)."""
+    found = lake.read(table)
+    return found[1][0][found[0].index("n")] if found and found[1] else 0
+
+
+@dataclass
+class Range:
+    snapshot: int
+    owner: tuple
+    cut: tuple
+    parts: dict  # partition -> offset
+
+
+def ranges(lake, table, task):
+    """What each snapshot of the table says it applied."""
+    out = []
+    for s in lake.snapshots(table):
+        text = s.summary.additional_properties.get(f"millrace.{task.id}")
+        owner = s.summary.additional_properties.get("millrace.owner")
+        if text is None:
+            out.append(Range(s.snapshot_id, tuple(map(int, owner.split("/"))), None, None))
+            continue
+        state = json.loads(text)
+        parts = {(t, p): v[0] for t, of in state["parts"].items() for p, v in of.items()}
+        cut = next(iter(state["cut"].values()), [0, 0])
+        out.append(Range(s.snapshot_id, tuple(map(int, owner.split("/"))), tuple(map(int, cut)), parts))
+    return out
+
+
+def check_ranges(lake, table, task):
+    """Every offset range is in exactly one snapshot: cuts, offsets and owners only grow, and a snapshot that has rows
+    goes further than the one before. Gives back how many there are."""
+    last = None
+    for r in ranges(lake, table, task):
+        if r.cut is None:
+            continue
+        if last is not None:
+            assert r.cut >= last.cut, f"{table}: {r} behind {last}"
+            assert r.owner[0] >= last.owner[0] and r.owner[2] == last.owner[2] + 1 or r.owner[2] > last.owner[2], (r, last)
+            for part, offset in last.parts.items():
+                assert r.parts.get(part, -1) >= offset, f"{table}: {r} behind {last}"
+        last = r
+    return len(ranges(lake, table, task))

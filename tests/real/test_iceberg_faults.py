@@ -1,0 +1,163 @@
+"""Apply is killed at every line of a commit to the lake and at random, has twins, is frozen and thaws: the tables are
+right, and every offset range is in exactly one snapshot."""
+
+import random
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lib.deploy import Deployment
+from lib.lakehouse import Lakehouse, check_ranges, equal, tick
+from lib.workload import Writers, new_seed
+from test_iceberg import QUICK, prepare, tables_of
+
+ROOT = __file__.rsplit("/tests/", 1)[0]
+
+
+def failpoints():
+    text = subprocess.run(["git", "grep", "-hoE", r'FAULT\("[^"]+"\)', "--", "apply/*.c", "apply/iceberg/*.c", "lake/*.c"],
+                          cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    mysql = subprocess.run(["git", "grep", "-hoE", r'FAULT\("[^"]+"\)', "--", "apply/mysql/*.c"], cwd=ROOT,
+                           capture_output=True, text=True, check=True).stdout
+    lake = subprocess.run(["git", "grep", "-hoE", r'FAULT\("[^"]+"\)', "--", "apply/iceberg/*.c"], cwd=ROOT,
+                          capture_output=True, text=True, check=True).stdout
+    only_mysql = set(re.findall(r'"([^"]+)"', mysql)) - set(re.findall(r'"([^"]+)"', lake))
+    return sorted(set(re.findall(r'"([^"]+)"', text)) - only_mysql)
+
+
+class Work:
+    """A task into the lake under load."""
+
+    def __init__(self, d, name, source, lake, keys=800):
+        self.d, self.name, self.source, self.lake = d, name, source, lake
+        self.ladder, self.bank = prepare(source, name, keys)
+        self.capture, self.apply = d.start_both()
+        self.task = d.create(name, source, lake, databases=name)
+        self.tables = 0
+        d.wait(lambda: self.tick() >= 0 and lake.read(f"{name}.ladder"), "the load")
+
+    def tick(self):
+        return tick(self.lake, f"{self.name}.ladder_tick")
+
+    def goes_on(self, what, seconds=90):
+        at = self.tick()
+        self.d.wait(lambda: self.tick() > at, what, seconds)
+
+    def stir(self):
+        """Everything that is no row."""
+        self.tables += 1
+        table = f"{self.name}.extra{self.tables}"
+        self.source.execute(f"CREATE TABLE {table} (k INT PRIMARY KEY)", f"INSERT INTO {table} VALUES (1), (2)",
+                            f"ALTER TABLE {table} ADD COLUMN x INT", f"INSERT INTO {table} VALUES (3, 3)",
+                            f"TRUNCATE TABLE {table}", f"INSERT INTO {table} VALUES (4, 4)")
+
+    def check(self):
+        tables = tables_of(self.name, *(f"extra{i + 1}" for i in range(self.tables)))
+        equal(self.d, self.task, self.lake, self.source, tables, 120)
+        for table in tables:
+            check_ranges(self.lake, table, self.task)
+        shown = self.d.show(self.task)
+        assert shown["state"] == "running" and shown["err-msg"] == ""
+
+
+def died(worker, seconds):
+    end = time.monotonic() + seconds
+    while worker.running and time.monotonic() < end:
+        time.sleep(0.05)
+    return not worker.running
+
+
+def test_kills_at_random_lose_and_double_nothing(binaries, kafka, tmp_path, mysql97):
+    r = random.Random(new_seed("lake kills"))
+    with Deployment(binaries, kafka, tmp_path, QUICK) as d:
+        work = Work(d, "lake_kills", mysql97, Lakehouse(tmp_path / "lake"))
+        with Writers(mysql97, work.ladder, work.bank, pause=0.002):
+            for _ in range(5):
+                time.sleep(r.random() * 0.7)  # anywhere in its work
+                work.apply.kill()
+                work.apply.start()
+                work.goes_on("apply goes on")
+        work.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [3, 2])
+def test_many_kills_at_random_lose_and_double_nothing(binaries, kafka, tmp_path, mysql97, version):
+    r = random.Random(new_seed("many lake kills"))
+    settings = {**QUICK, "iceberg.format.version": version, "iceberg.commit.ms": 100}
+    with Deployment(binaries, kafka, tmp_path, settings) as d:
+        work = Work(d, f"lake_many{version}", mysql97, Lakehouse(tmp_path / "lake"))
+        with Writers(mysql97, work.ladder, work.bank, pause=0.002):
+            for i in range(50):
+                time.sleep(r.random() * 0.5)
+                work.apply.kill()
+                work.apply.start()
+                if i % 5 == 4:
+                    work.goes_on(f"apply goes on after kill {i}")
+        work.check()
+
+
+@pytest.fixture(scope="module")
+def points(binaries, kafka, mysql97, tmp_path_factory):
+    """One deployment for all failpoints: each death is followed by a start without a fault."""
+    folder = tmp_path_factory.mktemp("lakepoints")
+    with Deployment(binaries, kafka, folder, QUICK) as d:
+        work = Work(d, "lake_points", mysql97, Lakehouse(folder / "lake"))
+        with Writers(mysql97, work.ladder, work.bank, pause=0.01):
+            yield work
+        work.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize("name", failpoints())
+def test_death_at(points, name, nth):
+    worker = points.apply
+    worker.kill()
+    worker.start(fault=f"{name}:{nth}")
+    if not died(worker, 4):
+        points.stir()
+        if not died(worker, 5):
+            points.d.verb("restart", points.task, "-y")
+            if not died(worker, 30):
+                assert nth > 1 or name.startswith(("apply.load", "apply.statement")), f"{name} was not passed {nth} times"
+                return
+    assert worker.process.poll() == -signal.SIGKILL and f"name={name}" in worker.log
+    worker.start()
+    points.goes_on(f"apply goes on after {name}:{nth}", 120)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["apply.batch.before_commit", "lake.metadata.after", "iceberg.rows.after"])
+def test_a_frozen_apply_that_thaws_behind_a_take_over_commits_nothing(binaries, kafka, tmp_path, mysql97, name):
+    """It stops within its commit, its twin takes the tables, then it goes on exactly there."""
+    with Deployment(binaries, kafka, tmp_path, QUICK) as d:
+        work = Work(d, "lake_frozen", mysql97, Lakehouse(tmp_path / "lake"))
+        with Writers(mysql97, work.ladder, work.bank, pause=0.005):
+            work.apply.kill()
+            work.apply.start(fault=f"{name}:6:sleep:3000")
+            d.wait(lambda: f"name={name}" in work.apply.log, "the frozen commit has begun")
+            work.apply.freeze()
+            twin = d.start("apply", "b")
+            d.wait(lambda: "event=target_claimed" in twin.log, "the twin has the tables")
+            work.goes_on("the twin goes on")
+            work.apply.thaw()
+            d.wait(lambda: "code=MR3009" in work.apply.log or "code=MR3046" in work.apply.log, "the zombie was refused")
+            work.goes_on("the twin still goes on")
+        work.check()
+
+
+@pytest.mark.slow
+def test_two_appliers_from_the_start_corrupt_nothing(binaries, kafka, tmp_path, mysql97):
+    with Deployment(binaries, kafka, tmp_path, QUICK) as d:
+        twin = d.start("apply", "b")
+        work = Work(d, "lake_twins", mysql97, Lakehouse(tmp_path / "lake"))
+        with Writers(mysql97, work.ladder, work.bank, pause=0.005):
+            for worker in (work.apply, twin, work.apply):
+                worker.kill()
+                work.goes_on("the other one goes on")
+                worker.start()
+        work.check()
