@@ -130,7 +130,10 @@ fill_new(struct sink_lane *l, const struct sink_part *p, struct err *e)
     f->cells =
         mem_array((size_t)ROWS_STEP * (f->first->schema.field_count + 1), sizeof *f->cells);
     f->rows = mem_array(ROWS_STEP, sizeof(struct cell *));
-    keys_init(&f->keys, f->first);
+    struct keys_index *index = place->index + hidden;
+    if (!keys_index_open(index, config_text(l->sink->conf.config, "data.dir"), t, f->first, e))
+        return false;
+    keys_init(&f->keys, f->first, index->index);
     return true;
 }
 
@@ -243,7 +246,7 @@ add_row(struct sink_lane *l, const struct cell *row, const struct sink_change *c
 /* ---- keys ---- */
 
 MUST static bool
-key_slot(struct fill *f, const struct cell *row, struct map_slot **out, struct err *e)
+key_slot(struct fill *f, const struct cell *row, uint64_t **out, struct err *e)
 {
     const struct fields *x = f->fields;
     for (uint32_t i = 0; i < x->key_len; i++) {
@@ -261,12 +264,11 @@ key_slot(struct fill *f, const struct cell *row, struct map_slot **out, struct e
 
 /* The row that the unit wrote for the key before is gone. */
 static void
-forget_own(struct fill *f, struct map_slot *slot)
+forget_own(struct fill *f, uint64_t *slot)
 {
-    uint64_t at = slot->v.u;
-    if (at)
-        positions_add(&f->files[(at >> FILE_SHIFT) - 1].gone, at & POS_MASK);
-    slot->v.u = 0;
+    if (*slot)
+        positions_add(&f->files[(*slot >> FILE_SHIFT) - 1].gone, *slot & POS_MASK);
+    *slot = 0;
 }
 
 MUST static bool
@@ -274,8 +276,7 @@ write_row(struct sink_lane *l, const struct sink_part *p, size_t i, struct err *
 {
     struct fill *f = l->fill;
     const struct sink_change *c = p->changes ? p->changes + i : NULL;
-    struct map_slot *slot;
-    uint64_t at;
+    uint64_t *slot, at;
     if (p->op == SINK_APPEND)
         return add_row(l, p->rows[i], c, &at, e);
     if (!key_slot(f, p->rows[i], &slot, e))
@@ -285,7 +286,7 @@ write_row(struct sink_lane *l, const struct sink_part *p, size_t i, struct err *
         return true;
     if (!add_row(l, p->rows[i], c, &at, e))
         return false;
-    slot->v.u = at;
+    *slot = at;
     return true;
 }
 
@@ -381,7 +382,7 @@ delete_old(struct sink_lane *l, struct err *e)
     struct lake_files files = {0};
     struct found *found = NULL;
     size_t n = 0;
-    if (!f->keys.map.len)
+    if (!keys_count(&f->keys))
         return true;
     bool ok = lake_table_files(f->table, &files, e) &&
               find_rows(f->table, &files, &f->keys, &found, &n, e);

@@ -18,7 +18,6 @@
 #include <stdatomic.h>
 
 #include "apply/sink.h"
-#include "base/map.h"
 #include "lake/commit.h"
 #include "lake/deletes.h"
 #include "lake/parquet_writer.h"
@@ -89,6 +88,12 @@ owner_register(struct sink *s, struct catalog *c, const struct sink_name *name, 
 MUST bool
 owner_take(struct sink *s, struct lake_table *t, struct err *e);
 
+/* The key index of a table (lake/key_index.h). */
+struct keys_index {
+    struct key_index *index;
+    char *identity;
+};
+
 /* ---- place.c ---- */
 /* A target: its table, the hidden one of a re-sync, and the checkpoint as read last. */
 struct place {
@@ -98,12 +103,13 @@ struct place {
     char *db;
     char *space;
     char *table;
-    struct lake_table *main;   /* NULL: not there */
-    struct lake_table *hidden; /* NULL: not there */
-    char *hidden_name;         /* as apply knows it; NULL: no re-sync */
-    bool at_hidden;            /* the checkpoint is the hidden table's */
-    bool known;                /* state is set */
-    bool stored;               /* it is in a table, not only in memory */
+    struct lake_table *main;    /* NULL: not there */
+    struct lake_table *hidden;  /* NULL: not there */
+    char *hidden_name;          /* as apply knows it; NULL: no re-sync */
+    bool at_hidden;             /* the checkpoint is the hidden table's */
+    bool known;                 /* state is set */
+    bool stored;                /* it is in a table, not only in memory */
+    struct keys_index index[2]; /* of main and hidden */
     struct stamp stamp;
     char *state;
 };
@@ -177,23 +183,33 @@ fields_evolve(const struct sink *s, const struct lake_schema *now, const struct 
               struct err *e);
 
 /* ---- keys.c ---- */
-/* Keys of a batch: bytes of the key cells -> where its row is in the batch's own files. */
+/* Opens an index, or another one when the table or its key became another. data: scratch
+ * folder. */
+MUST bool
+keys_index_open(struct keys_index *x, const char *data, struct lake_table *t,
+                const struct fields *f, struct err *e);
+void
+keys_index_close(struct keys_index *x);
+
+/* Keys of a batch, each with the place of its row in the batch's own files. */
 struct keys {
-    struct map map; /* v.u: 0, or file + 1 << 48 | position */
-    struct arena mem;
-    struct buf text;
+    struct key_batch *batch;
+    struct key_index *index;
+    uint64_t *own; /* by number of the key: 0, or file + 1 << 48 | position */
+    size_t cap;
     struct cell *low; /* key_len; smallest and largest of each key column */
     struct cell *high;
     const struct fields *fields;
+    struct arena mem;
 };
 void
-keys_init(struct keys *k, const struct fields *f);
+keys_init(struct keys *k, const struct fields *f, struct key_index *index);
 void
 keys_free(struct keys *k);
-/* Native cells in key order. */
-void
-keys_text(const struct fields *f, const struct cell *native, struct buf *out);
-struct map_slot *
+size_t
+keys_count(const struct keys *k);
+/* Native cells in key order. Its place, valid until the next call. */
+uint64_t *
 keys_put(struct keys *k, const struct cell *native);
 
 /* Rows of live data files with these keys. */

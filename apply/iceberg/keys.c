@@ -1,25 +1,98 @@
 /* Keys: which rows of the table's files a batch replaces or deletes.
  *
- * The keys of a batch are kept as bytes of their key cells. A live data file is read, key
- * columns only, when its bounds meet those of the batch's keys, and of it the row groups that,
- * by their bounds and bloom filters, may have one of them. Nothing is remembered between
- * batches that could be wrong: the table itself is asked.
+ * A live data file is asked for the batch's keys when its bounds meet theirs. lake/key_index.h
+ * answers, from its index files or from the file's key columns; the index is a cache in the
+ * worker's scratch folder (data.dir), bound to each data file, and which files are alive is the
+ * snapshot's matter. So losing it, or another process's table, changes nothing but the time.
  *
- * Limit: filters are asked key by key while that is cheaper than reading (PROBES_MAX). Memory:
- * the keys. Thread: the lane's.
+ * Memory: the keys of a batch. Thread: the lane's.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "apply/iceberg/iceberg.h"
 #include "base/mem.h"
+#include "lake/key_index.h"
 #include "lake/parquet_reader.h"
 
-#define PROBES_MAX 5000
+static const struct lake_type *
+key_type(const struct fields *f, uint32_t i)
+{
+    return &f->schema.fields[f->key[i]].type;
+}
+
+/* ---- the index of a table ---- */
+
+/* The table and its key: another one has another index. */
+static char *
+identity_of(const struct lake_table *t, const struct fields *f)
+{
+    char type[LAKE_TYPE_TEXT_MAX];
+    struct buf b = {0};
+    buf_add_str(&b, t->state.metadata->uuid);
+    for (uint32_t i = 0; i < f->key_len; i++)
+        buf_addf(&b, ",%d %s", f->schema.fields[f->key[i]].id,
+                 lake_type_text(key_type(f, i), type));
+    char *text = mem_strdup(buf_cstr(&b));
+    buf_free(&b);
+    return text;
+}
 
 void
-keys_init(struct keys *k, const struct fields *f)
+keys_index_close(struct keys_index *x)
 {
-    *k = (struct keys){.fields = f};
+    key_index_close(x->index);
+    free(x->identity);
+    *x = (struct keys_index){0};
+}
+
+/* Index files of data files that the table no longer has go. */
+MUST static bool
+forget_others(struct lake_table *t, struct key_index *x, struct err *e)
+{
+    struct lake_files files = {0};
+    bool ok = lake_table_files(t, &files, e);
+    const char **paths = mem_array(files.len + 1, sizeof *paths);
+    for (size_t i = 0; i < files.len; i++)
+        paths[i] = files.list[i].rows->file.path;
+    if (ok)
+        key_index_keep(x, paths, files.len);
+    free(paths);
+    lake_files_free(&files);
+    return ok;
+}
+
+bool
+keys_index_open(struct keys_index *x, const char *data, struct lake_table *t,
+                const struct fields *f, struct err *e)
+{
+    char *identity = identity_of(t, f);
+    if (x->identity && !strcmp(x->identity, identity)) {
+        free(identity);
+        return true;
+    }
+    keys_index_close(x);
+    x->identity = identity;
+    struct lake_field *fields = mem_array(f->key_len + 1, sizeof *fields);
+    for (uint32_t i = 0; i < f->key_len; i++)
+        fields[i] = f->schema.fields[f->key[i]];
+    char *folder = mem_printf("%s/iceberg/%s", data, t->state.metadata->uuid);
+    const struct key_index_conf conf = {
+        .folder = folder, .fields = fields, .field_count = f->key_len};
+    bool ok = key_index_open(&conf, &x->index, e) && forget_others(t, x->index, e);
+    free(folder);
+    free(fields);
+    if (!ok)
+        keys_index_close(x);
+    return ok;
+}
+
+/* ---- the keys of a batch ---- */
+
+void
+keys_init(struct keys *k, const struct fields *f, struct key_index *index)
+{
+    *k = (struct keys){.fields = f, .index = index, .batch = key_batch_new(index)};
     arena_init(&k->mem, 0);
     k->low = mem_array(f->key_len + 1, sizeof *k->low);
     k->high = mem_array(f->key_len + 1, sizeof *k->high);
@@ -28,34 +101,18 @@ keys_init(struct keys *k, const struct fields *f)
 void
 keys_free(struct keys *k)
 {
-    map_free(&k->map);
+    key_batch_free(k->batch);
     arena_free(&k->mem);
-    buf_free(&k->text);
+    free(k->own);
     free(k->low);
     free(k->high);
     *k = (struct keys){0};
 }
 
-static const struct lake_type *
-key_type(const struct fields *f, uint32_t i)
+size_t
+keys_count(const struct keys *k)
 {
-    return &f->schema.fields[f->key[i]].type;
-}
-
-void
-keys_text(const struct fields *f, const struct cell *native, struct buf *out)
-{
-    buf_reset(out);
-    for (uint32_t i = 0; i < f->key_len; i++) {
-        size_t at = out->n;
-        uint32_t n = 0;
-        buf_add(out, &n, sizeof n);
-        lake_value_put(key_type(f, i), native + i, out);
-        if (out->failed)
-            return;
-        n = (uint32_t)(out->n - at - sizeof n);
-        memcpy(out->p + at, &n, sizeof n);
-    }
+    return k->batch ? key_batch_count(k->batch) : 0;
 }
 
 static struct cell
@@ -72,7 +129,7 @@ widen(struct keys *k, const struct cell *native)
 {
     for (uint32_t i = 0; i < k->fields->key_len; i++) {
         const struct lake_type *t = key_type(k->fields, i);
-        bool first = k->map.len == 1;
+        bool first = keys_count(k) == 1;
         if (first || lake_value_cmp(t, native + i, k->low + i) < 0)
             k->low[i] = keep(k, native + i);
         if (first || lake_value_cmp(t, native + i, k->high + i) > 0)
@@ -80,17 +137,20 @@ widen(struct keys *k, const struct cell *native)
     }
 }
 
-struct map_slot *
+uint64_t *
 keys_put(struct keys *k, const struct cell *native)
 {
-    bool fresh;
-    keys_text(k->fields, native, &k->text);
-    struct map_slot *slot = map_put(&k->map, buf_bytes(&k->text), &fresh);
-    if (fresh) {
-        slot->key = arena_copy(&k->mem, slot->key);
-        widen(k, native);
+    size_t before = keys_count(k);
+    size_t at = key_batch_add(k->batch, native);
+    if (at < before)
+        return k->own + at;
+    if (at == k->cap) {
+        k->cap = k->cap ? 2 * k->cap : 256;
+        k->own = mem_realloc(k->own, k->cap * sizeof *k->own);
     }
-    return slot;
+    k->own[at] = 0;
+    widen(k, native);
+    return k->own + at;
 }
 
 /* ---- one data file ---- */
@@ -99,9 +159,7 @@ struct scan {
     struct lake_table *table;
     const struct keys *keys;
     const struct data_file *file;
-    struct parquet_reader *reader;
     struct positions hits;
-    struct buf text;
     struct arena mem;
 };
 
@@ -145,68 +203,23 @@ bounds_meet(struct scan *s)
     return true;
 }
 
-/* The cells of a key of one column, from its bytes. */
-static bool
-key_cell(struct scan *s, struct bytes key, struct cell *out)
-{
-    return lake_value_get(key_type(s->keys->fields, 0),
-                          bytes_of(key.p + sizeof(uint32_t), key.n - sizeof(uint32_t)), &s->mem,
-                          out);
-}
-
 MUST static bool
-group_may_have(struct scan *s, uint32_t group, bool *may, struct err *e)
+hit(void *ctx, size_t key, uint64_t position, struct err *e)
 {
-    *may = true;
-    if (s->keys->fields->key_len != 1 || s->keys->map.len > PROBES_MAX)
-        return true;
-    for (struct map_slot *k = NULL; (k = map_next(&s->keys->map, k)) != NULL;) {
-        struct cell c;
-        if (!key_cell(s, k->key, &c))
-            return true;
-        if (!parquet_reader_may_have(s->reader, group, 0, &c, may, e))
-            return false;
-        if (*may)
-            return true;
-    }
+    struct scan *s = ctx;
+    (void)key;
+    (void)e;
+    positions_add(&s->hits, position);
     return true;
-}
-
-MUST static bool
-scan_group(struct scan *s, uint32_t group, struct err *e)
-{
-    uint32_t width = s->keys->fields->key_len;
-    if (!parquet_reader_seek(s->reader, group, e))
-        return false;
-    for (struct parquet_batch b;;) {
-        if (!parquet_reader_next(s->reader, &b, e))
-            return false;
-        if (!b.rows)
-            return true;
-        for (size_t i = 0; i < b.rows; i++) {
-            keys_text(s->keys->fields, b.cells + i * width, &s->text);
-            if (map_get(&s->keys->map, buf_bytes(&s->text)))
-                positions_add(&s->hits, b.position + i);
-        }
-    }
 }
 
 MUST static bool
 scan_file(struct scan *s, struct err *e)
 {
-    const struct fields *f = s->keys->fields;
-    struct lake_field *fields = arena_zalloc(&s->mem, (f->key_len + 1) * sizeof *fields);
-    for (uint32_t i = 0; i < f->key_len; i++)
-        fields[i] = f->schema.fields[f->key[i]];
-    struct parquet_source source = {(uint64_t)s->file->size, read_source, s};
-    bool ok = parquet_reader_open(&source, fields, f->key_len, &s->reader, e);
-    for (uint32_t g = 0; ok && g < parquet_reader_groups(s->reader); g++) {
-        bool may;
-        ok = group_may_have(s, g, &may, e) && (!may || scan_group(s, g, e));
-    }
-    parquet_reader_free(s->reader);
-    s->reader = NULL;
-    return ok || err_wrap(e, "%s", s->file->path);
+    const struct key_index_data data = {
+        s->file->path, (uint64_t)s->file->rows, {(uint64_t)s->file->size, read_source, s}};
+    return key_index_find(s->keys->index, s->keys->batch, &data, hit, s, e) ||
+           err_wrap(e, "%s", s->file->path);
 }
 
 /* Rows of a file of positions (version 2). */
@@ -214,17 +227,17 @@ MUST static bool
 read_positions(struct scan *s, struct positions *into, struct err *e)
 {
     const struct lake_field fields[] = {LAKE_FIELD_POS};
-    struct parquet_source source = {(uint64_t)s->file->size, read_source, s};
-    bool ok = parquet_reader_open(&source, fields, 1, &s->reader, e);
-    for (uint32_t g = 0; ok && g < parquet_reader_groups(s->reader); g++) {
+    const struct parquet_source source = {(uint64_t)s->file->size, read_source, s};
+    struct parquet_reader *r = NULL;
+    bool ok = parquet_reader_open(&source, fields, 1, &r, e);
+    for (uint32_t g = 0; ok && g < parquet_reader_groups(r); g++) {
         struct parquet_batch b = {.rows = 1};
-        ok = parquet_reader_seek(s->reader, g, e);
-        while (ok && b.rows && (ok = parquet_reader_next(s->reader, &b, e)))
+        ok = parquet_reader_seek(r, g, e);
+        while (ok && b.rows && (ok = parquet_reader_next(r, &b, e)))
             for (size_t i = 0; i < b.rows; i++)
                 positions_add(into, (uint64_t)b.cells[i].v.i);
     }
-    parquet_reader_free(s->reader);
-    s->reader = NULL;
+    parquet_reader_free(r);
     return ok || err_wrap(e, "%s", s->file->path);
 }
 
@@ -272,7 +285,6 @@ find_rows(struct lake_table *t, const struct lake_files *files, const struct key
         s.hits = (struct positions){0};
         arena_reset(&s.mem);
     }
-    buf_free(&s.text);
     arena_free(&s.mem);
     return ok;
 }

@@ -42,6 +42,8 @@ place_free(struct place *p)
         return;
     lake_table_close(p->main);
     lake_table_close(p->hidden);
+    keys_index_close(p->index);
+    keys_index_close(p->index + 1);
     free(p->target);
     free(p->db);
     free(p->space);
