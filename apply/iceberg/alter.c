@@ -260,6 +260,9 @@ truncate_table(struct sink_lane *l, struct lake_table *t, struct err *e)
     if (l->sink->mode == ICEBERG_HISTORY)
         return true;
     struct commit *c = owned(t);
+    const char *owner = metadata_property(t->state.metadata, CHECKPOINT_LAKE_OWNER);
+    if (owner)
+        commit_set_summary(c, CHECKPOINT_LAKE_OWNER, owner);
     bool ok = remove_all(t, c, &n, e) && (!n || commit_run(c, e));
     commit_free(c);
     return ok;

@@ -45,7 +45,7 @@ def test_a_live_database_arrives_in_the_lake(binaries, kafka, tmp_path, mysql97,
     ladder, bank = prepare(mysql97, name)
     fill_types(mysql97, name)
     lake = Lakehouse(tmp_path / "lake")
-    with Deployment(binaries, kafka, tmp_path, {**QUICK, "iceberg.format.version": version}) as d:
+    with Deployment(binaries, kafka, tmp_path, {**QUICK, "iceberg.format.version": version, "apply.batch.rows": 40}) as d:
         d.start_both()
         with Writers(mysql97, ladder, bank, pause=0.002):
             task = d.create(name, mysql97, lake, databases=name)

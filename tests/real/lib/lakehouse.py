@@ -123,6 +123,7 @@ def tick(lake, table):
 class Range:
     snapshot: int
     owner: tuple
+    inc: str
     cut: tuple
     parts: dict  # partition -> offset
 
@@ -134,12 +135,12 @@ def ranges(lake, table, task):
         text = s.summary.additional_properties.get(f"millrace.{task.id}")
         owner = s.summary.additional_properties.get("millrace.owner")
         if text is None:
-            out.append(Range(s.snapshot_id, tuple(map(int, owner.split("/"))), None, None))
+            out.append(Range(s.snapshot_id, tuple(map(int, owner.split("/"))), None, None, None))
             continue
         state = json.loads(text)
         parts = {(t, p): v[0] for t, of in state["parts"].items() for p, v in of.items()}
         cut = next(iter(state["cut"].values()), [0, 0])
-        out.append(Range(s.snapshot_id, tuple(map(int, owner.split("/"))), tuple(map(int, cut)), parts))
+        out.append(Range(s.snapshot_id, tuple(map(int, owner.split("/"))), state["inc"], tuple(map(int, cut)), parts))
     return out
 
 
@@ -153,7 +154,7 @@ def check_ranges(lake, table, task):
         owner = r.owner[0]
         if r.cut is None:  # a claim
             continue
-        if last is not None:
+        if last is not None and last.inc == r.inc:  # a restarted task begins anew
             assert r.cut >= last.cut and r.owner[2] > last.owner[2], f"{table}: {r} behind {last}"
             for part, offset in last.parts.items():
                 assert r.parts.get(part, -1) >= offset, f"{table}: {r} behind {last}"
