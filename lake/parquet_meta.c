@@ -202,7 +202,12 @@ take_chunk(struct thrift_reader *t, struct parquet_chunk_meta *c, uint64_t end)
         else
             thrift_skip(t);
     }
-    int64_t begin = n.dictionary > 0 && n.dictionary < n.data ? n.dictionary : n.data;
+    bool first = n.dictionary > 0 && n.dictionary < n.data;
+    int64_t begin = first ? n.dictionary : n.data;
+    if (n.values == 0) { /* some writers say 0 for the offset of a page that is not there */
+        begin = 4;
+        n.bytes = 0;
+    }
     if (t->r.failed || !in_file(begin, n.bytes, end) || n.values < 0)
         return false;
     c->begin = (uint64_t)begin;

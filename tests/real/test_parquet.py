@@ -231,6 +231,33 @@ def test_ten_thousand_random_files(driver, duck, tmp_path):
         run_seed(seed, driver, duck, tmp_path)
 
 
+def arrow_array(field, values):
+    if field.kind == "decimal":
+        values = [None if v is None else decimal.Decimal(v).scaleb(-field.scale, WIDE) for v in values]
+    if field.kind == "uuid":
+        return pa.ExtensionArray.from_storage(pa.uuid(), pa.array(values, pa.binary(16)))
+    if field.kind in AS_INTEGER:
+        return pa.array(values, AS_INTEGER[field.kind]).cast(arrow_type(field))
+    return pa.array(values, arrow_type(field))
+
+
+def write_arrow(case, rng):
+    arrays = [arrow_array(f, values) for f, values in zip(case.fields, case.columns)]
+    fields = [pa.field(f.name, a.type, not f.required, {"PARQUET:field_id": str(f.id)}) for f, a in zip(case.fields, arrays)]
+    pq.write_table(pa.table(arrays, schema=pa.schema(fields)), case.path, store_decimal_as_integer=True,
+                   compression=rng.choice(["none", "snappy", "zstd", "lz4"]), use_dictionary=rng.random() < 0.7,
+                   data_page_size=rng.choice([100, 5000, None]), row_group_size=rng.choice([90, None]),
+                   dictionary_pagesize_limit=rng.choice([100, 2000, None]), write_page_checksum=rng.random() < 0.5)
+
+
+def test_our_reader_reads_files_of_pyarrow(driver, tmp_path):
+    for seed in range(60):
+        rng = random.Random(f"foreign {seed}")
+        case = Case(rng, tmp_path / f"{seed}.parquet")
+        write_arrow(case, rng)
+        check_own_reader(case, driver, rng)
+
+
 def test_one_altered_cell_is_seen(driver, duck, tmp_path):
     """The comparison itself: a writer that errs in one cell does not pass."""
     seen = 0
