@@ -43,7 +43,8 @@ struct key_batch {
     struct map map; /* hash as bytes -> number */
     struct key_hash *hashes;
     struct cell *natives;
-    size_t count, cap;
+    uint32_t *order; /* numbers, ascending by hash, of the first `ordered` keys */
+    size_t count, cap, ordered;
     struct buf text;
 };
 
@@ -190,6 +191,7 @@ key_batch_free(struct key_batch *b)
     buf_free(&b->text);
     free(b->hashes);
     free(b->natives);
+    free(b->order);
     free(b);
 }
 
@@ -198,7 +200,7 @@ key_batch_clear(struct key_batch *b)
 {
     map_clear(&b->map);
     arena_reset(&b->mem);
-    b->count = 0;
+    b->count = b->ordered = 0;
 }
 
 static struct bytes
@@ -463,6 +465,30 @@ discard(struct key_index *x, const char *name)
     free(path);
 }
 
+static int
+compare_hashes(const void *one, const void *two, void *ctx)
+{
+    const struct key_hash *hashes = ctx;
+    const struct key_hash *a = &hashes[*(const uint32_t *)one];
+    const struct key_hash *b = &hashes[*(const uint32_t *)two];
+    if (a->high != b->high)
+        return a->high < b->high ? -1 : 1;
+    return (a->low > b->low) - (a->low < b->low);
+}
+
+/* In the order of the files' entries memory is met in order, too. */
+static void
+order_keys(struct key_batch *b)
+{
+    if (b->ordered == b->count)
+        return;
+    b->order = mem_realloc(b->order, b->count * sizeof *b->order);
+    for (size_t i = 0; i < b->count; i++)
+        b->order[i] = (uint32_t)i;
+    qsort_r(b->order, b->count, sizeof *b->order, compare_hashes, b->hashes);
+    b->ordered = b->count;
+}
+
 /* False: a block is damaged. */
 static bool
 look_in_index(struct key_index *x, const struct key_batch *b, const struct key_index_data *d,
@@ -471,11 +497,12 @@ look_in_index(struct key_index *x, const struct key_batch *b, const struct key_i
     uint64_t at, n;
     if (f->entries != d->rows)
         return false;
-    for (size_t k = 0; k < b->count; k++) {
+    for (size_t i = 0; i < b->count; i++) {
+        size_t k = b->order[i];
         if (!key_file_find(f, b->hashes[k], &at, &n))
             return false;
-        for (uint64_t i = at; i < at + n; i++) {
-            struct hit hit = {k, key_file_entry(f, i)->position};
+        for (uint64_t row = at; row < at + n; row++) {
+            struct hit hit = {k, key_file_entry(f, row)->position};
             if (hit.position >= d->rows)
                 return false;
             buf_add(&x->hits, &hit, sizeof hit);
@@ -507,14 +534,15 @@ indexed(struct key_index *x, const struct key_batch *b, const struct key_index_d
 }
 
 bool
-key_index_find(struct key_index *x, const struct key_batch *b,
-               const struct key_index_data *data, key_found_fn *found, void *ctx, struct err *e)
+key_index_find(struct key_index *x, struct key_batch *b, const struct key_index_data *data,
+               key_found_fn *found, void *ctx, struct err *e)
 {
     bool small = data->rows < x->rows_min || data->rows > KEY_FILE_ROWS_MAX;
     buf_reset(&x->hits);
     x->stats.lookups += b->count;
     if (b->count == 0)
         return true;
+    order_keys(b);
     if (!(small ? scan : indexed)(x, b, data, e))
         return err_wrap(e, "%s", data->path);
     if (x->hits.failed)

@@ -73,9 +73,8 @@ key_found_fn(void *ctx, size_t key, uint64_t position, struct err *e);
 /* Every row of the data file that has a key of the batch, deleted ones too, in no order.
  * Nothing is given when it fails. */
 MUST bool
-key_index_find(struct key_index *x, const struct key_batch *b,
-               const struct key_index_data *data, key_found_fn *found, void *ctx,
-               struct err *e);
+key_index_find(struct key_index *x, struct key_batch *b, const struct key_index_data *data,
+               key_found_fn *found, void *ctx, struct err *e);
 /* Removes the index files of all data files but these. */
 void
 key_index_keep(struct key_index *x, const char *const *paths, size_t n);

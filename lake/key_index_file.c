@@ -12,13 +12,13 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define MAGIC       "MRKEYS01"
-#define BLOCK       ((size_t)4096)
-#define PER_BLOCK   (BLOCK / sizeof(struct key_entry))
-#define HEAD_BYTES  40
-#define DIGITS      12 /* bytes of a hash */
-#define SMALL       24 /* sorted by insertion */
-#define GALLOP_STEP 64
+#define MAGIC      "MRKEYS01"
+#define BLOCK      ((size_t)4096)
+#define PER_BLOCK  (BLOCK / sizeof(struct key_entry))
+#define HEAD_BYTES 40
+#define DIGITS     12 /* bytes of a hash */
+#define SMALL      24 /* sorted by insertion */
+#define LINEAR     64 /* entries of a bucket that are looked at one by one */
 
 static uint64_t
 blocks_of(uint64_t entries)
@@ -26,10 +26,30 @@ blocks_of(uint64_t entries)
     return (entries + PER_BLOCK - 1) / PER_BLOCK;
 }
 
+static unsigned
+bucket_bits(uint64_t entries)
+{
+    return entries < 16 ? 0 : 60 - (unsigned)__builtin_clzll(entries);
+}
+
+/* Blocks of entries and buckets. */
+static uint64_t
+all_blocks(uint64_t entries)
+{
+    uint64_t buckets = ((uint64_t)1 << bucket_bits(entries)) + 1;
+    return blocks_of(entries) + (buckets * sizeof(uint32_t) + BLOCK - 1) / BLOCK;
+}
+
 static uint64_t
 bytes_for(uint64_t entries)
 {
-    return BLOCK + blocks_of(entries) * (BLOCK + sizeof(uint64_t));
+    return BLOCK + all_blocks(entries) * (BLOCK + sizeof(uint64_t));
+}
+
+static unsigned
+bucket_of(uint64_t high, unsigned bits)
+{
+    return bits ? (unsigned)(high >> (64 - bits)) : 0;
 }
 
 static const uint8_t *
@@ -49,7 +69,7 @@ static uint64_t
 stored_check(const struct key_file *f, uint64_t block)
 {
     uint64_t v;
-    memcpy(&v, block_at(f->map, blocks_of(f->entries)) + block * sizeof v, sizeof v);
+    memcpy(&v, block_at(f->map, all_blocks(f->entries)) + block * sizeof v, sizeof v);
     return v;
 }
 
@@ -90,7 +110,9 @@ key_file_open(const char *path, struct key_identity identity, struct key_file *f
         return false;
     }
     madvise(f->map, f->bytes, MADV_RANDOM);
-    f->checked = mem_zalloc(blocks_of(f->entries) / 8 + 1);
+    f->checked = mem_zalloc(all_blocks(f->entries) / 8 + 1);
+    f->bits = bucket_bits(f->entries);
+    f->buckets = (const uint32_t *)(const void *)block_at(f->map, blocks_of(f->entries));
     return true;
 }
 
@@ -109,17 +131,23 @@ key_file_entry(const struct key_file *f, uint64_t at)
     return (const struct key_entry *)(const void *)(f->map + BLOCK) + at;
 }
 
+/* False: the block is damaged. */
+static inline bool
+block_whole(struct key_file *f, uint64_t block)
+{
+    if (f->checked[block / 8] >> (block % 8) & 1)
+        return true;
+    if (check_of(f->map, block, &f->identity) != stored_check(f, block))
+        return false;
+    f->checked[block / 8] = (uint8_t)(f->checked[block / 8] | 1u << (block % 8));
+    return true;
+}
+
 /* The entry, once its block is known to be whole; NULL: it is not. */
-static const struct key_entry *
+static inline const struct key_entry *
 checked_entry(struct key_file *f, uint64_t at)
 {
-    uint64_t block = at / PER_BLOCK;
-    if (!(f->checked[block / 8] >> (block % 8) & 1)) {
-        if (check_of(f->map, block, &f->identity) != stored_check(f, block))
-            return NULL;
-        f->checked[block / 8] = (uint8_t)(f->checked[block / 8] | 1u << (block % 8));
-    }
-    return key_file_entry(f, at);
+    return block_whole(f, at / PER_BLOCK) ? key_file_entry(f, at) : NULL;
 }
 
 static int
@@ -130,32 +158,18 @@ compare(const struct key_entry *e, struct key_hash h)
     return (e->low > h.low) - (e->low < h.low);
 }
 
-__extension__ typedef unsigned __int128 u128;
-
-/* Hashes are spread evenly, so the place is guessed, then bounded: entries before *low are
- * below h, those from *high on are not. */
+/* The entries of the hash's bucket. */
 static bool
-bracket(struct key_file *f, struct key_hash h, uint64_t *low, uint64_t *high)
+bucket_range(struct key_file *f, struct key_hash h, uint64_t *low, uint64_t *high)
 {
-    uint64_t guess = (uint64_t)((u128)h.high * f->entries >> 64);
-    const struct key_entry *e = checked_entry(f, guess);
-    bool up = e && compare(e, h) < 0;
-    *low = up ? guess + 1 : 0;
-    *high = up ? f->entries : guess;
-    for (uint64_t step = GALLOP_STEP; e && step < (up ? f->entries - guess : guess + 1);
-         step *= 2) {
-        uint64_t at = up ? guess + step : guess - step;
-        if (!(e = checked_entry(f, at)))
-            break;
-        bool below = compare(e, h) < 0;
-        if (below)
-            *low = at + 1;
-        else
-            *high = at;
-        if (below != up)
-            break;
-    }
-    return e != NULL;
+    unsigned bucket = bucket_of(h.high, f->bits);
+    uint64_t first = blocks_of(f->entries);
+    for (unsigned i = bucket; i <= bucket + 1; i++)
+        if (!block_whole(f, first + i * sizeof(uint32_t) / BLOCK))
+            return false;
+    *low = f->buckets[bucket];
+    *high = f->buckets[bucket + 1];
+    return *low <= *high && *high <= f->entries;
 }
 
 bool
@@ -163,26 +177,27 @@ key_file_find(struct key_file *f, struct key_hash h, uint64_t *at, uint64_t *n)
 {
     uint64_t low, high;
     const struct key_entry *e;
-    *at = *n = 0;
-    if (f->entries == 0)
-        return true;
-    if (!bracket(f, h, &low, &high))
+    *n = 0;
+    if (!bucket_range(f, h, &low, &high))
         return false;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
+    for (uint64_t end = high; end - low > LINEAR;) {
+        uint64_t middle = low + (end - low) / 2;
         if (!(e = checked_entry(f, middle)))
             return false;
         if (compare(e, h) < 0)
             low = middle + 1;
         else
-            high = middle;
+            end = middle;
     }
-    for (*at = low; low < f->entries; low++, *n += 1) {
+    for (; low < high; low++) {
         if (!(e = checked_entry(f, low)))
             return false;
-        if (compare(e, h) != 0)
+        int order = compare(e, h);
+        if (order > 0)
             break;
+        *n += order == 0;
     }
+    *at = low - *n;
     return true;
 }
 
@@ -283,6 +298,20 @@ key_file_entries(struct key_file_maker *m)
 }
 
 static void
+put_buckets(struct key_file_maker *m)
+{
+    const struct key_entry *e = key_file_entries(m);
+    unsigned bits = bucket_bits(m->entries);
+    uint8_t *to = m->map + BLOCK + blocks_of(m->entries) * BLOCK;
+    uint32_t at = 0;
+    for (uint64_t bucket = 0; bucket <= (uint64_t)1 << bits; bucket++) {
+        while (at < m->entries && bucket_of(e[at].high, bits) < bucket)
+            at++;
+        memcpy(to + bucket * sizeof at, &at, sizeof at);
+    }
+}
+
+static void
 put_head(struct key_file_maker *m, const struct key_identity *id)
 {
     uint64_t numbers[] = {id->v[0], id->v[1], m->entries, m->bytes};
@@ -297,7 +326,8 @@ key_file_end(struct key_file_maker *m, const char *path, struct key_identity ide
              struct err *e)
 {
     sort(key_file_entries(m), m->entries, 0);
-    uint64_t blocks = blocks_of(m->entries);
+    put_buckets(m);
+    uint64_t blocks = all_blocks(m->entries);
     uint8_t *checks = m->map + BLOCK + blocks * BLOCK;
     for (uint64_t i = 0; i < blocks; i++) {
         uint64_t check = check_of(m->map, i, &identity);

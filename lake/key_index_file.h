@@ -1,11 +1,13 @@
 /* One file of the key index: the keys of one data file.
  *
  * Layout (little-endian), version 1:
- *   block 0     "MRKEYS01", identity (16 bytes), u64 entries, u64 bytes of the file, u64
- * xxHash64 of the 40 bytes before; zeros up to 4,096 entries     16 bytes each: u64 and u32 of
- * the key's hash, u32 row position; ascending by hash; zeros up to whole blocks of 4,096 checks
- * u64 per block of entries: its xxHash64, mixed with its number and the identity A block is
- * checked when it is first touched.
+ *   head      "MRKEYS01", identity (16 bytes), u64 entries, u64 bytes of the file,
+ *             u64 xxHash64 of the 40 bytes before; zeros
+ *   entries   16 bytes each, ascending: u64 and u32 of the key's hash, u32 row position; zeros
+ *   buckets   u32 each: the first entry whose hash begins with the bucket's number or a
+ *             larger one; about 8 to 16 entries a bucket; one more at the end; zeros
+ *   checks    u64 per block of entries and buckets: xxHash64, with its number and the identity
+ * The first three fill whole blocks of 4,096 bytes. A block is checked when first touched.
  *
  * Owner: the key index. Thread: one at a time.
  */
@@ -36,6 +38,8 @@ struct key_file {
     uint8_t *map; /* NULL: not open */
     size_t bytes;
     uint64_t entries;
+    const uint32_t *buckets;
+    unsigned bits; /* of a hash that are its bucket's number */
     struct key_identity identity;
     uint8_t *checked; /* a bit per block */
 };
