@@ -13,6 +13,8 @@ catalog_open(const struct uri *u, struct catalog **out, struct err *e)
 {
     if (strcmp(u->scheme, "iceberg+sql") == 0)
         return catalog_sql_open(u, out, e);
+    if (strcmp(u->scheme, "iceberg+rest") == 0)
+        return catalog_rest_open(u, out, e);
     return err_set(e, MR_BAD_URI, "%s: no such kind of Iceberg catalog", u->scheme);
 }
 

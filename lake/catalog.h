@@ -1,6 +1,7 @@
 /* Catalogs: which metadata.json is the table's. One static table of functions per kind.
  *
- *   iceberg+sql:///ABS/catalog.db?warehouse=URI&catalog=NAME&namespace=NS
+ *   iceberg+sql:///ABS/catalog.db?warehouse=URI&catalog=NAME
+ *   iceberg+rest://[ID:SECRET@]HOST:PORT/PATH?warehouse=NAME-OR-URI&tls=on    (rest_client.h)
  *
  * A commit is {requirements, updates}, the two lists of the REST catalog (lake/metadata.h), so
  * that every kind takes the same. Its outcome is the return value and the error's class: true
@@ -21,7 +22,7 @@
 struct catalog {
     const struct catalog_ops *ops;
     const char *warehouse; /* location below which tables are made; without a '/' at its end */
-    struct storage *storage;
+    struct storage *storage; /* NULL until a table is loaded, if only the catalog knows where */
 };
 
 /* Where a table is; a namespace of one level. Borrowed. */
@@ -97,5 +98,7 @@ catalog_read_metadata(struct catalog *c, const char *location, struct metadata *
 /* The kinds. */
 MUST bool
 catalog_sql_open(const struct uri *u, struct catalog **out, struct err *e);
+MUST bool
+catalog_rest_open(const struct uri *u, struct catalog **out, struct err *e);
 
 #endif

@@ -66,7 +66,7 @@ commit_free(struct commit *c)
 {
     if (!c)
         return;
-    while (!c->done && !c->unsure && c->written_len > 0)
+    while (!c->done && !c->unsure && !c->list_failed && c->written_len > 0)
         commit_remove_file(c, c->written[0]);
     for (size_t i = 0; i < c->written_len; i++)
         free(c->written[i]);
@@ -333,8 +333,8 @@ try_once(struct commit *c, struct err *e)
         catalog_commit(c->table->catalog, &c->table->name, &c->table->state, &commit, &next, e);
     if (ok)
         lake_table_take(c->table, &next);
-    else if (e->code != MR_CATALOG_UNKNOWN_OUTCOME && t.list_path)
-        commit_remove_file(c, t.list_path);
+    else if (e->code == MR_CATALOG_CONFLICT && t.list_path)
+        c->list_failed = arena_strdup(&c->mem, t.list_path);
     json_free(requirements);
     json_free(updates);
     commit_attempt_free(&t);
@@ -375,6 +375,16 @@ prepare_retry(struct commit *c, struct err *e)
     return err_reclass(e, err_info(e->code)->class);
 }
 
+/* Behind a conflict, when the table was seen without this commit: a conflict can also be the
+ * answer to a second copy of a request that was carried out. */
+static void
+drop_failed_list(struct commit *c)
+{
+    if (c->list_failed)
+        commit_remove_file(c, c->list_failed);
+    c->list_failed = NULL;
+}
+
 bool
 commit_run(struct commit *c, struct err *e)
 {
@@ -385,6 +395,7 @@ commit_run(struct commit *c, struct err *e)
     }
     /* Another state than the commit began on was looked at: is it in there already? */
     while (!c->done && !(c->done = c->attempt > 0 && is_committed(c))) {
+        drop_failed_list(c);
         if (!check_base(c, e))
             return false;
         c->done = try_once(c, e);

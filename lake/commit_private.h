@@ -64,6 +64,7 @@ struct commit {
     size_t written_len;
     unsigned attempt;
     unsigned conflicts;
+    const char *list_failed; /* manifest list of an attempt that met a conflict; else NULL */
     bool unsure;
     bool done;
 };
