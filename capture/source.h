@@ -20,6 +20,7 @@
 #define MILLRACE_CAPTURE_SOURCE_H
 
 #include "base/uri.h"
+#include "capture/source_ddl.h"
 #include "schema/change.h"
 #include "schema/position.h"
 
@@ -27,6 +28,7 @@ struct source;
 struct source_stream;
 struct source_decoder;
 struct source_loader;
+
 #define SOURCE_GROUP_ROWS 1024
 
 struct source_conf {
@@ -74,46 +76,6 @@ struct source_known {
     bool wanted;         /* false: its rows are skipped unseen */
     struct table *table; /* newest version the core has, borrowed; NULL = none yet */
     void *user;
-};
-
-enum source_ddl_kind {
-    SOURCE_DDL_CREATE,
-    SOURCE_DDL_ALTER,
-    SOURCE_DDL_DROP,
-    SOURCE_DDL_RENAME, /* names in pairs: old, new; ALTER ... RENAME TO and swaps too */
-    SOURCE_DDL_DROP_DATABASE,
-    SOURCE_DDL_UNCLEAR, /* speaks of tables but was not understood: names may be missing */
-};
-
-struct source_name {
-    struct bytes database;
-    struct bytes table; /* empty: the whole database */
-};
-
-struct source_rename {
-    struct bytes from, to;
-};
-
-struct source_added {
-    struct bytes name;
-    bool has_default;
-    struct bytes value; /* of the DEFAULT, when it is one literal: SQL text as written */
-};
-
-struct source_ddl {
-    enum source_ddl_kind kind;
-    struct bytes sql;      /* UTF-8 as logged */
-    struct bytes database; /* default database of the statement */
-    const struct source_name *names;
-    const struct source_rename *columns; /* renamed columns of an ALTER */
-    const struct bytes *dropped;         /* its columns that go, and those that come */
-    const struct source_added *added;
-    size_t name_count, column_count, dropped_count, added_count;
-    bool rows_kept; /* false: rows may have changed without row events (partitions, import, drop
-                       + add of one column, computed defaults) */
-    bool converts;  /* columns were redefined: values may have been converted (see the versions)
-                     */
-    uint64_t commit_us;
 };
 
 /* Callbacks of the core, all in the thread that calls decode. False + *e ends the decoding at
