@@ -126,8 +126,10 @@ decoder_txn_end(struct binlog_decoder *d, struct err *e)
     d->in_txn = d->began = false;
     d->open_count = 0;
     decoder_xa_settle(d);
-    if (d->skip)
+    if (d->skip) {
+        d->skip = false;
         return true;
+    }
     if (d->position.gtid && d->gtid.text[0] &&
         !gtid_set_add(d->position.gtid, bytes_str(d->gtid.text), e))
         return false;

@@ -109,8 +109,8 @@ def test_death_at_every_step_of_an_xa_transaction(request, binaries, kafka, tmp_
     kills(request, binaries, kafka, tmp_path, source, points, delivery=delivery)
 
 
-@pytest.mark.parametrize("source", ["mariadb", pytest.param("mysql97", marks=SLOW),
-                                    pytest.param("mysql80", marks=SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["mysql97", "mysql80", "mariadb"])
 def test_a_transaction_prepared_before_the_task_is_loaded_when_it_is_committed(
         request, binaries, kafka, tmp_path, source):
     name = f"xa_before_{source}"
