@@ -141,8 +141,7 @@ ddl_rows_missed(void *ctx, struct bytes sql, struct err *e)
     for (struct captured *t = tables_first(s); t != NULL; t = t->following) {
         if (t->table == NULL || t->stopped || t->dropped)
             continue;
-        if (!(s->task->full ? empty(s, t, sql, e) && loads_begin(s, t, e)
-                            : tables_stop(s, t, &why, e)))
+        if (!(s->task->full ? loads_begin(s, t, e) : tables_stop(s, t, &why, e)))
             return false;
     }
     return true;

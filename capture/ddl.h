@@ -19,8 +19,8 @@ MUST bool
 ddl_truncate(void *ctx, const struct source_name *name, struct bytes sql, struct err *e);
 MUST bool
 ddl_statement(void *ctx, const struct source_ddl *d, struct err *e);
-/* source_sink.rows_missed: every table is emptied and loaded again; without a full load it
- * stops. Part of the transaction that is open: dying within does it once more. */
+/* source_sink.rows_missed: every table is loaded again; without a full load it stops. Part of
+ * the transaction that is open: dying within does it once more. */
 MUST bool
 ddl_rows_missed(void *ctx, struct bytes sql, struct err *e);
 
