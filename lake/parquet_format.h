@@ -6,9 +6,10 @@
 
 #include "lake/parquet_writer.h"
 
-#define PARQUET_MAGIC       "PAR1"
-#define PARQUET_VALUE_MAX   ((size_t)1 << 30) /* bytes of one value */
-#define PARQUET_COLUMNS_MAX 32767
+#define PARQUET_MAGIC         "PAR1"
+#define PARQUET_VALUE_MAX     ((size_t)1 << 30) /* bytes of one value */
+#define PARQUET_COLUMNS_MAX   32767
+#define PARQUET_PAGE_ROWS_MAX ((uint32_t)1 << 20)
 
 enum parquet_physical {
     PHYSICAL_BOOLEAN = 0,

@@ -8,7 +8,6 @@
 #include "lake/parquet_block.h"
 #include "lake/parquet_meta.h"
 
-#define PARQUET_PAGE_ROWS_MAX  ((uint32_t)1 << 20)
 #define PARQUET_PAGE_BYTES_MAX (PARQUET_VALUE_MAX + ((size_t)64 << 20))
 
 struct parquet_column_reader {

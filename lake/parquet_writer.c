@@ -25,6 +25,12 @@ struct parquet_writer {
     struct buf bounds; /* of the metrics */
 };
 
+static size_t
+at_most(size_t v, size_t max)
+{
+    return v < max ? v : max;
+}
+
 static void
 fill_defaults(struct parquet_conf *c)
 {
@@ -35,6 +41,11 @@ fill_defaults(struct parquet_conf *c)
     c->group_rows = c->group_rows ? c->group_rows : (uint64_t)1 << 20;
     c->dictionary_bytes = c->dictionary_bytes ? c->dictionary_bytes : (size_t)1 << 20;
     c->bloom_bytes = c->bloom_bytes ? c->bloom_bytes : (size_t)1 << 20;
+    /* What the format's numbers and our reader can hold. */
+    c->page_bytes = at_most(c->page_bytes, (size_t)64 << 20);
+    c->page_rows = (uint32_t)at_most(c->page_rows, PARQUET_PAGE_ROWS_MAX);
+    c->dictionary_bytes = at_most(c->dictionary_bytes, (size_t)64 << 20);
+    c->bloom_bytes = at_most(c->bloom_bytes, (size_t)32 << 20);
 }
 
 static bool

@@ -37,7 +37,8 @@ struct parquet_column {
     bool bloom; /* boolean, float, double, binary and fixed have none all the same */
 };
 
-/* Zero takes the default. */
+/* Zero takes the default. Pages and dictionaries have at most 64 MiB, pages 1,048,576 rows,
+ * filters 32 MiB. */
 struct parquet_conf {
     const struct parquet_column *columns;
     uint32_t column_count;
