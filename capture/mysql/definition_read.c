@@ -135,6 +135,21 @@ set_labels(struct reading *rd, struct column *c, struct bytes column_type, struc
     c->labels = labels;
 }
 
+/* MySQL escapes quotes and backslashes of an expression once more. */
+static const char *
+expression_sql(const struct reading *rd, struct bytes expression, struct arena *a)
+{
+    char *text = arena_alloc(a, expression.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < expression.n; i++) {
+        if (!rd->maria && expression.p[i] == '\\' && i + 1 < expression.n)
+            i++;
+        text[n++] = (char)expression.p[i];
+    }
+    text[n] = '\0';
+    return text;
+}
+
 /* MariaDB gives SQL text. MySQL gives the bare value, but for expressions, which `extra` tells.
  */
 static const char *
@@ -148,7 +163,7 @@ default_sql(const struct reading *rd, const struct column *c, struct bytes value
     if (contains(value, "CURRENT_TIMESTAMP"))
         return arena_strn(a, value);
     if (contains(extra, "DEFAULT_GENERATED"))
-        return arena_printf(a, "(%.*s)", (int)value.n, (const char *)value.p);
+        return arena_printf(a, "(%s)", expression_sql(rd, value, a));
     if (c->type == COL_BIT ||
         (type_is_binary(c->type) && text_starts((const char *)value.p, "0x")))
         return arena_strn(a, value);
@@ -159,22 +174,13 @@ default_sql(const struct reading *rd, const struct column *c, struct bytes value
     return sql;
 }
 
-/* MySQL escapes quotes and backslashes of the expression once more. */
 static const char *
 generation_sql(const struct reading *rd, struct bytes expression, struct bytes extra,
                struct arena *a)
 {
     if (!expression.p)
         return NULL;
-    char *text = arena_alloc(a, expression.n + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < expression.n; i++) {
-        if (!rd->maria && expression.p[i] == '\\' && i + 1 < expression.n)
-            i++;
-        text[n++] = (char)expression.p[i];
-    }
-    text[n] = '\0';
-    return arena_printf(a, "GENERATED ALWAYS AS (%s) %s", text,
+    return arena_printf(a, "GENERATED ALWAYS AS (%s) %s", expression_sql(rd, expression, a),
                         contains(extra, "VIRTUAL") ? "VIRTUAL" : "STORED");
 }
 

@@ -59,7 +59,7 @@ EDGES = [
                         "'{\"a\": {\"\": [1, \"x\\\\u0000y\"]}}'", "'[0.1, -0.0, 1e-7]'",
                         text('{"ü": "😀", "b": [' + ",".join(["1"] * 20000) + "]}")], ANY),
     ("json_opaque", "JSON", ["CAST(TIMESTAMP'2024-05-06 07:08:09.123456' AS JSON)", "CAST(DATE'1000-01-01' AS JSON)",
-                             "CAST(TIME'-12:34:56.000001' AS JSON)", "CAST(1234567890.1234567890 AS JSON)", "CAST(X'00ff10' AS JSON)",
+                             "CAST(TIME'-12:34:56.000001' AS JSON)", "CAST(1234567890.12345 AS JSON)", "CAST(X'00ff10' AS JSON)",
                              "CAST(b'101' AS JSON)", "CAST(-0e0 AS JSON)", "JSON_ARRAY(CAST('2024-01-01' AS DATETIME), X'61')",
                              "CAST(1e15 AS JSON)", "CAST(1e16 AS JSON)", "CAST(123456789012345678e0 AS JSON)", "CAST(1e-5 AS JSON)"], (MYSQL, MYSQL9)),
     ("geometry_e", "GEOMETRY", ["ST_GeomFromText('POINT(-0.0 1e300)')", "ST_GeomFromText('POINT(1 2)', 3857)",
