@@ -205,6 +205,9 @@ MR_CODE(3049, CATALOG_INVALID, ERR_TASK, "the Iceberg catalog is not one",
 MR_CODE(3060, LAKE_FOREIGN, ERR_TABLE, "the Iceberg table belongs to another task",
         "nothing written; this table stops, its position is kept",
         "drop that task while millrace-apply runs, or choose another namespace")
+MR_CODE(3061, LAKE_ROLLED_BACK, ERR_TABLE, "the Iceberg table was rolled back",
+        "nothing written; this table stops, its position is kept",
+        "make its newest snapshot current again, or restart the task: it loads the table again")
 MR_CODE(4001, USAGE, ERR_USAGE, "the command was not understood", "nothing done", "see --help")
 MR_CODE(4002, CONFIG, ERR_USAGE, "the configuration is not valid", "nothing done", "correct it")
 MR_CODE(4003, BAD_URI, ERR_USAGE, "a connection string is not valid", "nothing done",

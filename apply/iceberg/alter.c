@@ -325,6 +325,7 @@ swap_commit(struct place *p, struct err *e)
     commit_set_summary(c, p->sink->key, p->state);
     commit_set_summary(c, CHECKPOINT_LAKE_OWNER, text);
     commit_set_operation(c, "overwrite");
+    commit_set_property(c, ICEBERG_SNAPSHOT, NULL);
     commit_claim(c);
     bool ok = remove_all(p->main, c, &n, e) && add_all(p->hidden, c, e) && swap_schema(p, c, e);
     FAULT("iceberg.swap.before_commit");

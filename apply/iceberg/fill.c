@@ -26,12 +26,14 @@
  * keys of a unit. Thread: the lane's.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "apply/iceberg/iceberg.h"
 #include "base/fault.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #define ROWS_STEP  256
 #define FILE_SHIFT 48
@@ -106,6 +108,21 @@ fill_drop(struct sink_lane *l)
     free(f);
 }
 
+/* Somebody made an older snapshot current: rows that the checkpoint counts are not there. */
+MUST static bool
+check_rolled_back(const struct lake_table *t, struct err *e)
+{
+    const struct metadata *m = t->state.metadata;
+    const char *text = metadata_property(m, ICEBERG_SNAPSHOT);
+    struct snapshot s;
+    int64_t id;
+    if (!text || !text_i64(text, &id) || !metadata_snapshot(m, id, &s) ||
+        metadata_is_ancestor(m, id))
+        return true;
+    return err_set(e, MR_LAKE_ROLLED_BACK, "%s.%s: snapshot %s is no longer in its history",
+                   t->space, t->table, text);
+}
+
 MUST static bool
 fill_new(struct sink_lane *l, const struct sink_part *p, struct err *e)
 {
@@ -116,6 +133,8 @@ fill_new(struct sink_lane *l, const struct sink_part *p, struct err *e)
     struct lake_table *t = hidden ? place->hidden : place->main;
     if (!t)
         return err_set(e, MR_TARGET_SHAPE, "%s.%s was dropped", place->space, p->table);
+    if (!check_rolled_back(t, e))
+        return false;
     struct fill *f = mem_zalloc(sizeof *f);
     l->fill = f;
     arena_init(&f->mem, 0);
@@ -415,6 +434,15 @@ checkpoint_commit(struct sink_lane *l, struct lake_table *t, const struct stamp 
     return c;
 }
 
+static void
+note_snapshot(struct commit *c)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, commit_snapshot_id(c));
+    if (commit_snapshot_id(c) >= 0)
+        commit_set_property(c, ICEBERG_SNAPSHOT, text);
+}
+
 MUST static bool
 build(struct sink_lane *l, struct err *e)
 {
@@ -442,6 +470,7 @@ fill_commit(struct sink_lane *l, const struct sink_point *points, size_t n, stru
         if (l->fill)
             l->fill->commit = c;
         ok = !l->fill || build(l, e);
+        note_snapshot(c);
         FAULT("apply.batch.before_commit");
         ok = ok && commit_run(c, e);
         if (!l->fill)

@@ -7,6 +7,7 @@
  *   millrace.owner       owner/instance/commits of it, decimal; every claim and every commit
  *                        changes it, so it is what a commit demands of its base
  *   millrace.task        id of the task that the table belongs to
+ *   millrace.snapshot    the last snapshot with rows of ours
  *   millrace.hidden      name of the table that a re-sync fills
  * The task's control table (namespace: setting checkpoint.schema; task_<32 hex digits>) has no
  * rows; its properties are millrace.owner and, per target, millrace.target.<target> =
@@ -26,8 +27,9 @@
 #include "lake/value.h"
 #include "task/checkpoint.h"
 
-#define ICEBERG_HIDDEN "millrace.hidden"
-#define ICEBERG_TARGET "millrace.target."
+#define ICEBERG_SNAPSHOT "millrace.snapshot"
+#define ICEBERG_HIDDEN   "millrace.hidden"
+#define ICEBERG_TARGET   "millrace.target."
 
 enum iceberg_mode {
     ICEBERG_MIRROR,  /* the rows of the source */

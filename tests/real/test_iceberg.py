@@ -160,6 +160,25 @@ def test_deleted_rows_stay_in_soft_and_every_change_in_history(binaries, kafka, 
             assert sorted(rows()[:2]) == [(1, 1, "I"), (2, 2, "I")]
 
 
+@pytest.mark.slow
+def test_a_table_that_was_rolled_back_stops_until_the_task_is_restarted(binaries, kafka, tmp_path, mysql97):
+    name = "lake_back"
+    plain_table(mysql97, name)
+    lake = Lakehouse(tmp_path / "lake")
+    with Deployment(binaries, kafka, tmp_path, {**QUICK, "iceberg.format.version": 2}) as d:
+        d.start_both()
+        task = d.create(name, mysql97, lake, databases=name)
+        for k in range(3):
+            mysql97.execute(f"UPDATE {name}.t SET a = -1 WHERE k = {k}")
+            equal(d, task, lake, mysql97, [f"{name}.t"])
+        loaded, older = lake.load(f"{name}.t"), lake.snapshots(f"{name}.t")[-2]
+        loaded.manage_snapshots().rollback_to_snapshot(older.snapshot_id).commit()
+        mysql97.execute(f"UPDATE {name}.t SET a = -9 WHERE k = 9")
+        d.wait(lambda: "MR3061" in str(d.show(task)), "the table's error")
+        d.verb("restart", task, "-y")
+        equal(d, task, lake, mysql97, [f"{name}.t"], 90)
+
+
 @pytest.mark.parametrize("change, code", [
     (lambda uri: uri.replace("iceberg+sql", "iceberg+rest"), "MR4013"),
     (lambda uri: uri.replace("iceberg+sql", "duck"), "MR4003"),
