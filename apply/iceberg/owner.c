@@ -83,7 +83,8 @@ control_name(const struct sink *s)
 MUST static bool
 control_create(struct sink *s, struct catalog *c, struct err *e)
 {
-    static const struct lake_field field = {.id = 1, .name = "target", .type = {LAKE_STRING}};
+    static const struct lake_field field = {
+        .id = 1, .name = "target", .type = {.kind = LAKE_STRING}};
     const struct lake_schema schema = {.fields = &field, .field_count = 1};
     const struct catalog_name name = control_name(s);
     char *location = catalog_table_location(c, &name);
