@@ -5,21 +5,24 @@
  * that it changes, so an earlier owner's step fails however late it arrives:
  *   CREATE     the table's first metadata, with the checkpoint that has the intent. A table
  *              that is there was made by somebody else: looked at again.
- *   EVOLVE     the schema, by field ids; done when the evolution changes nothing.
+ *   EVOLVE     the schema, by field ids, and the number of the checkpoint that has the intent:
+ *              done when the table has that number, or nothing is to be changed.
  *   TRUNCATE   one snapshot without the files; done when there are none. `history` keeps them.
  *   COPY, CREATE beside another   a hidden table with the other's field ids, under a name that
  *              has the owner's number in it: one that an earlier owner drops late is another
- *              one. A left-over of the name goes first; no rows were written to it.
- *   SWAP       one snapshot: the files of the target go, those of the hidden table come, and
- *              with them the schema and the checkpoint. Readers see the old content or the new
- *              one. Done when the checkpoint is the target's; then the hidden table is
- *              forgotten, its files belong to the target.
- * Dying between any two lines of a step leaves orphans, or a hidden table that is forgotten
- * when the step is done again.
+ *              one. A left-over of the name goes first; no rows that count were written to it
+ *              (a load that begins again within a re-sync: the checkpoint is brought home
+ * first). SWAP       one snapshot: the files of the target go, those of the hidden table come,
+ * and with them the schema and the checkpoint. Readers see the old content or the new one. Done
+ * when the checkpoint is the target's; then the hidden table is forgotten, its files belong to
+ * the target. Dying between any two lines of a step leaves orphans, or a hidden table that is
+ * forgotten when the step is done again.
  *
  * Failpoints: iceberg.create.before, iceberg.swap.before_commit, iceberg.swap.after_commit.
  * Thread: the lane's.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "apply/iceberg/iceberg.h"
@@ -82,6 +85,15 @@ alter_look(struct sink_lane *l, const char *db, const char *table, const struct 
 }
 
 /* ---- new tables ---- */
+
+static struct commit *
+owned(struct lake_table *t)
+{
+    struct commit_conf conf = {.base_key = CHECKPOINT_LAKE_OWNER,
+                               .base_value =
+                                   metadata_property(t->state.metadata, CHECKPOINT_LAKE_OWNER)};
+    return commit_new(t, &conf);
+}
 
 /* A mode's own columns must not be the source's. */
 MUST static bool
@@ -169,27 +181,49 @@ drop_hidden(struct place *p, struct err *e)
     return ok;
 }
 
+/* The checkpoint of a hidden table that is to be made anew, intent included, becomes the
+ * target's own: then the hidden one may go. */
+MUST static bool
+bring_home(struct place *p, struct err *e)
+{
+    char text[STAMP_MAX];
+    char *old = place_hidden_name(p), *hidden = place_new_hidden(p->sink, p->state);
+    const struct catalog_name at = {p->space, old};
+    struct commit *c = owned(p->main);
+    commit_set_property(c, p->sink->key, p->state);
+    commit_set_property(c, CHECKPOINT_LAKE_OWNER, stamp_text(&p->stamp, text));
+    if (hidden)
+        commit_set_property(c, ICEBERG_HIDDEN, hidden);
+    bool ok = commit_run(c, e) && catalog_drop(p->catalog, &at, e);
+    commit_free(c);
+    free(old);
+    free(hidden);
+    return ok && place_read(p, e);
+}
+
 /* An empty table beside p's, with its field ids; of the version, if step says CREATE. */
 MUST static bool
 create_hidden(struct sink_lane *l, struct place *p, const struct sink_step *step, struct err *e)
 {
     struct arena a;
-    struct lake_schema now, schema;
-    if (!place_read(p, e) || !drop_hidden(p, e))
+    struct lake_schema now;
+    if (!place_read(p, e))
         return false;
     if (!p->main)
         return err_set(e, MR_TARGET_SHAPE, "%s.%s was dropped", p->space, p->table);
+    if ((p->at_hidden && !bring_home(p, e)) || !drop_hidden(p, e))
+        return false;
     const struct metadata *m = p->main->state.metadata;
-    int32_t last = m->last_column_id;
+    struct fields_next next = {.mem = &a, .last_column_id = m->last_column_id};
     char *name = place_hidden_name(p);
     const struct catalog_name at = {p->space, name};
     arena_init(&a, 0);
     bool ok = check_names(l->sink, step->to, e) && metadata_schema(m, -1, &a, &now, e);
     if (ok && step->what == SINK_CREATE)
-        ok = fields_evolve(l->sink, &now, step, true, &a, &schema, &last, e);
+        ok = fields_evolve(l->sink, &now, step, &next, e);
     else
-        schema = now;
-    ok = ok && create_named(p, &at, &schema, last, m->version, e) &&
+        next.schema = now;
+    ok = ok && create_named(p, &at, &next.schema, next.last_column_id, m->version, e) &&
          place_load(p->catalog, &at, &p->hidden, e);
     arena_free(&a);
     free(name);
@@ -197,15 +231,6 @@ create_hidden(struct sink_lane *l, struct place *p, const struct sink_step *step
 }
 
 /* ---- changes ---- */
-
-static struct commit *
-owned(struct lake_table *t)
-{
-    struct commit_conf conf = {.base_key = CHECKPOINT_LAKE_OWNER,
-                               .base_value =
-                                   metadata_property(t->state.metadata, CHECKPOINT_LAKE_OWNER)};
-    return commit_new(t, &conf);
-}
 
 static bool
 same_fields(const struct lake_schema *a, const struct lake_schema *b)
@@ -221,19 +246,28 @@ same_fields(const struct lake_schema *a, const struct lake_schema *b)
     return true;
 }
 
+/* Names may change places, so that a second time would be wrong: the table says for which
+ * checkpoint's intent it was done. */
 MUST static bool
-evolve(struct sink_lane *l, struct lake_table *t, const struct sink_step *step, struct err *e)
+evolve(struct sink_lane *l, struct place *p, struct lake_table *t, const struct sink_step *step,
+       struct err *e)
 {
     struct arena a;
-    struct lake_schema now, next;
-    int32_t last = t->state.metadata->last_column_id;
+    struct lake_schema now;
+    char commits[24];
+    const struct metadata *m = t->state.metadata;
+    struct fields_next next = {.mem = &a, .last_column_id = m->last_column_id};
+    const char *done = metadata_property(m, ICEBERG_EVOLVED);
+    snprintf(commits, sizeof commits, "%" PRIu64, p->stamp.commits);
+    if (done && !strcmp(done, commits))
+        return true;
     arena_init(&a, 0);
-    bool ok = check_names(l->sink, step->to, e) &&
-              metadata_schema(t->state.metadata, -1, &a, &now, e) &&
-              fields_evolve(l->sink, &now, step, false, &a, &next, &last, e);
-    if (ok && !same_fields(&now, &next)) {
+    bool ok = check_names(l->sink, step->to, e) && metadata_schema(m, -1, &a, &now, e) &&
+              fields_evolve(l->sink, &now, step, &next, e);
+    if (ok && !same_fields(&now, &next.schema)) {
         struct commit *c = owned(t);
-        commit_set_schema(c, &next, last);
+        commit_set_schema(c, &next.schema, next.last_column_id);
+        commit_set_property(c, ICEBERG_EVOLVED, commits);
         ok = commit_run(c, e);
         commit_free(c);
     }
@@ -354,11 +388,11 @@ step_on(struct sink_lane *l, struct place *p, bool hidden, const struct sink_ste
         struct err *e)
 {
     struct lake_table *t;
-    if (!load_named(p, hidden, &t, e))
+    if (!place_read(p, e) || !load_named(p, hidden, &t, e))
         return false;
     if (!t)
         return err_set(e, MR_TARGET_SHAPE, "%s.%s was dropped", p->space, step->table);
-    return step->what == SINK_EVOLVE ? evolve(l, t, step, e) : truncate_table(l, t, e);
+    return step->what == SINK_EVOLVE ? evolve(l, p, t, step, e) : truncate_table(l, t, e);
 }
 
 bool
@@ -395,11 +429,9 @@ alter_text(struct sink_lane *l, const struct sink_step *step, struct buf *out, s
     static const char *const texts[] = {
         [SINK_CREATE] = "create", [SINK_EVOLVE] = "evolve", [SINK_TRUNCATE] = "truncate",
         [SINK_COPY] = "copy",     [SINK_SWAP] = "swap",     [SINK_REMOVE] = "drop"};
-    struct place *p;
-    bool hidden;
-    if (!find_named(l, step->db, step->table, &p, &hidden, e))
-        return false;
-    buf_addf(out, "%s table %s.%s", texts[step->what], p->space, step->table);
+    (void)e;
+    buf_addf(out, "%s table %s.%s", texts[step->what],
+             l->sink->space ? l->sink->space : step->db, step->table);
     if (step->other)
         buf_addf(out, step->what == SINK_SWAP ? " with %s" : " beside %s", step->other);
     return true;

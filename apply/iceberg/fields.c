@@ -197,16 +197,62 @@ change(struct evolution *v, struct schema_change c, struct err *e)
     return true;
 }
 
-/* Columns that the source had, and has no more; replacing, all that it does not have. */
+/* Renamed columns get names that nothing has, ... */
+MUST static bool
+rename_away(struct evolution *v, struct err *e)
+{
+    for (size_t i = 0; i < v->step->rename_count; i++) {
+        const struct lake_field *f =
+            lake_schema_find_name(v->now, bytes_str(v->step->renames[i].from));
+        const char *name = arena_printf(v->mem, "_millrace_rename_%zu", i);
+        if (f &&
+            !change(v, (struct schema_change){.kind = SCHEMA_RENAME, .id = f->id, .name = name},
+                    e))
+            return false;
+    }
+    return true;
+}
+
+/* ... and, when those that are dropped are gone, their own. */
+MUST static bool
+rename_back(struct evolution *v, struct err *e)
+{
+    for (size_t i = 0; i < v->step->rename_count; i++) {
+        const char *name = arena_printf(v->mem, "_millrace_rename_%zu", i);
+        const struct lake_field *f = lake_schema_find_name(v->now, bytes_str(name));
+        if (f &&
+            !change(v,
+                    (struct schema_change){
+                        .kind = SCHEMA_RENAME, .id = f->id, .name = v->step->renames[i].to},
+                    e))
+            return false;
+    }
+    return true;
+}
+
+/* A column that the source had and has no more; without a version before, all it does not have.
+ * What has a renamed column's new name now is not that column. */
+static bool
+is_dropped(const struct evolution *v, const char *name)
+{
+    const struct sink_step *step = v->step;
+    bool ours = !step->from || table_column_find(step->from, bytes_str(name)) >= 0;
+    bool stays = table_column_find(step->to, bytes_str(name)) >= 0;
+    for (size_t i = 0; i < step->rename_count; i++) {
+        char away[48];
+        snprintf(away, sizeof away, "_millrace_rename_%zu", i);
+        stays &= strcmp(step->renames[i].to, name) != 0;
+        ours &= strcmp(away, name) != 0;
+    }
+    return ours && !stays && !extra_find(v->sink, name);
+}
+
 MUST static bool
 drop_fields(struct evolution *v, struct err *e)
 {
-    const struct sink_step *step = v->step;
     for (uint32_t i = 0; i < v->now->field_count;) {
         const struct lake_field *f = v->now->fields + i;
-        struct bytes name = bytes_str(f->name);
-        bool ours = v->replace || (step->from && table_column_find(step->from, name) >= 0);
-        if (!ours || table_column_find(step->to, name) >= 0 || extra_find(v->sink, f->name)) {
+        if (!is_dropped(v, f->name)) {
             i++;
             continue;
         }
@@ -269,39 +315,56 @@ set_identifiers(struct evolution *v)
 
 /* The row's key must stay what it is: rows are found by it. */
 MUST static bool
-same_key(const struct table *from, const struct table *to, struct err *e)
+same_key(const struct sink_step *step, struct err *e)
 {
+    const struct table *from = step->from, *to = step->to;
     bool same = from && from->key_count == to->key_count;
-    for (unsigned i = 0; same && i < to->key_count; i++)
-        same = !strcmp(from->columns[from->key[i]].name, to->columns[to->key[i]].name);
+    for (unsigned i = 0; same && i < to->key_count; i++) {
+        const char *name = from->columns[from->key[i]].name;
+        for (size_t k = 0; k < step->rename_count; k++)
+            if (!strcmp(step->renames[k].from, name)) {
+                name = step->renames[k].to;
+                break;
+            }
+        same = !strcmp(name, to->columns[to->key[i]].name);
+    }
     return same || err_set(e, MR_TARGET_DDL, "pk column different");
+}
+
+MUST static bool
+take_all(struct evolution *v, struct err *e)
+{
+    const struct table *to = v->step->to;
+    for (unsigned i = 0; i < to->column_count; i++) {
+        const struct lake_type type = lake_type_of_column(to->columns + i, &map_conf);
+        if (!take_field(v, to->columns[i].name, &type, e))
+            return false;
+    }
+    for (size_t i = 0; i < extras_len(v->sink); i++)
+        if (!take_field(v, extras[i].name, &extras[i].type, e))
+            return false;
+    return true;
 }
 
 bool
 fields_evolve(const struct sink *s, const struct lake_schema *now, const struct sink_step *step,
-              bool replace, struct arena *a, struct lake_schema *out, int32_t *last_column_id,
-              struct err *e)
+              struct fields_next *next, struct err *e)
 {
-    *out = *now;
-    struct evolution v = {s, step, replace, a, out, last_column_id};
-    if (replace)
-        out->identifier_count = 0;
-    else if (!same_key(step->from, step->to, e))
+    next->schema = *now;
+    struct evolution v = {.sink = s,
+                          .step = step,
+                          .replace = step->what == SINK_CREATE || step->empty,
+                          .mem = next->mem,
+                          .now = &next->schema,
+                          .last = &next->last_column_id};
+    if (v.replace)
+        next->schema.identifier_count = 0;
+    else if (!same_key(step, e))
         return false;
-    if (!drop_fields(&v, e))
+    if (!rename_away(&v, e) || !drop_fields(&v, e) || !rename_back(&v, e) || !take_all(&v, e) ||
+        !order_fields(&v, e))
         return false;
-    for (unsigned i = 0; i < step->to->column_count; i++) {
-        const struct column *c = step->to->columns + i;
-        const struct lake_type type = lake_type_of_column(c, &map_conf);
-        if (!take_field(&v, c->name, &type, e))
-            return false;
-    }
-    for (size_t i = 0; i < extras_len(s); i++)
-        if (!take_field(&v, extras[i].name, &extras[i].type, e))
-            return false;
-    if (!order_fields(&v, e))
-        return false;
-    if (replace)
+    if (v.replace)
         set_identifiers(&v);
     return true;
 }

@@ -8,6 +8,7 @@
  *                        changes it, so it is what a commit demands of its base
  *   millrace.task        id of the task that the table belongs to
  *   millrace.snapshot    the last snapshot with rows of ours
+ *   millrace.evolved     commits of the checkpoint whose change of the schema was made last
  *   millrace.hidden      name of the table that a re-sync fills
  * The task's control table (namespace: setting checkpoint.schema; task_<32 hex digits>) has no
  * rows; its properties are millrace.owner and, per target, millrace.target.<target> =
@@ -28,6 +29,7 @@
 #include "task/checkpoint.h"
 
 #define ICEBERG_SNAPSHOT "millrace.snapshot"
+#define ICEBERG_EVOLVED  "millrace.evolved"
 #define ICEBERG_HIDDEN   "millrace.hidden"
 #define ICEBERG_TARGET   "millrace.target."
 
@@ -75,7 +77,6 @@ struct stamp { /* the value of millrace.owner */
 #define STAMP_MAX 72
 char *
 stamp_text(const struct stamp *s, char out[STAMP_MAX]);
-/* Of a table; false: it has none. */
 MUST bool
 stamp_read(const struct lake_table *t, struct stamp *out, bool *there, struct err *e);
 MUST bool
@@ -128,7 +129,6 @@ MUST bool
 place_claim(struct place *p, struct err *e);
 struct sink_point
 place_point(const struct place *p, struct arena *a);
-/* The checkpoint was stored (in hidden, in main, or in memory). */
 void
 place_stored(struct place *p, const struct stamp *stamp, const char *state);
 /* The place of a table of apply's name, main or hidden (*hidden). NULL: none. */
@@ -177,12 +177,16 @@ fields_free(struct fields *f);
 bool
 fields_fit(const struct sink *s, const struct lake_schema *schema, const struct table *version,
            char why[256]);
-/* The schema behind the one that is, which takes the version's rows. replace: a column whose
- * type cannot become the new one is made anew (no rows are there). *changed. */
+struct fields_next {
+    struct arena *mem; /* the caller's */
+    struct lake_schema schema;
+    int32_t last_column_id; /* of the table; grows */
+};
+/* The schema behind the one that is, which takes the rows of step->to. Where there are no rows
+ * (CREATE, or step->empty) a column whose type cannot become the new one is made anew. */
 MUST bool
 fields_evolve(const struct sink *s, const struct lake_schema *now, const struct sink_step *step,
-              bool replace, struct arena *a, struct lake_schema *out, int32_t *last_column_id,
-              struct err *e);
+              struct fields_next *next, struct err *e);
 
 /* ---- keys.c ---- */
 /* Opens an index, or another one when the table or its key became another. data: scratch

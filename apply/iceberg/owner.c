@@ -306,7 +306,7 @@ forget_place(void *ctx, struct place *p, struct err *e)
     if (!p->main || !metadata_property(p->main->state.metadata, s->key))
         return true;
     static const char *const keys[] = {CHECKPOINT_LAKE_OWNER, CHECKPOINT_LAKE_TASK,
-                                       ICEBERG_HIDDEN, ICEBERG_SNAPSHOT};
+                                       ICEBERG_HIDDEN, ICEBERG_SNAPSHOT, ICEBERG_EVOLVED};
     struct commit *c = owned_commit(p->main);
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         commit_set_property(c, keys[i], NULL);

@@ -25,9 +25,9 @@ def failpoints():
     lake = subprocess.run(["git", "grep", "-hoE", r'FAULT\("[^"]+"\)', "--", "apply/iceberg/*.c"], cwd=ROOT,
                           capture_output=True, text=True, check=True).stdout
     only_mysql = set(re.findall(r'"([^"]+)"', mysql)) - set(re.findall(r'"([^"]+)"', lake))
-    # maintenance is test_lake's
+    # maintenance and the REST catalog are the tests of lake/ itself
     return sorted(name for name in set(re.findall(r'"([^"]+)"', text)) - only_mysql
-                  if not name.startswith(("lake.compact", "lake.expire", "lake.commit.merge")))
+                  if not name.startswith(("lake.compact", "lake.expire", "lake.commit.merge", "lake.rest")))
 
 
 class Work:
@@ -102,36 +102,6 @@ def test_many_kills_at_random_lose_and_double_nothing(binaries, kafka, tmp_path,
         work.check()
 
 
-@pytest.fixture(scope="module")
-def points(binaries, kafka, mysql97, tmp_path_factory):
-    """One deployment for all failpoints: each death is followed by a start without a fault."""
-    folder = tmp_path_factory.mktemp("lakepoints")
-    with Deployment(binaries, kafka, folder, QUICK) as d:
-        work = Work(d, "lake_points", mysql97, Lakehouse(folder / "lake"))
-        with Writers(mysql97, work.ladder, work.bank, pause=0.01):
-            yield work
-        work.check()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("nth", [1, 3])
-@pytest.mark.parametrize("name", failpoints())
-def test_death_at(points, name, nth):
-    worker = points.apply
-    worker.kill()
-    worker.start(fault=f"{name}:{nth}")
-    if not died(worker, 4):
-        points.stir()
-        if not died(worker, 5):
-            points.d.verb("restart", points.task, "-y")
-            if not died(worker, 30):
-                assert nth > 1 or name.startswith(("apply.load", "apply.statement")), f"{name} was not passed {nth} times"
-                return
-    assert worker.process.poll() == -signal.SIGKILL and f"name={name}" in worker.log
-    worker.start()
-    points.goes_on(f"apply goes on after {name}:{nth}", 120)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["apply.batch.before_commit", "lake.metadata.after", "iceberg.rows.after"])
 def test_a_frozen_apply_that_thaws_behind_a_take_over_commits_nothing(binaries, kafka, tmp_path, mysql97, name):
@@ -164,3 +134,36 @@ def test_two_appliers_from_the_start_corrupt_nothing(binaries, kafka, tmp_path, 
                 work.goes_on("the other one goes on")
                 worker.start()
         work.check()
+
+
+# Last, because their workers run until the end of the module.
+
+
+@pytest.fixture(scope="module")
+def points(binaries, kafka, mysql97, tmp_path_factory):
+    """One deployment for all failpoints: each death is followed by a start without a fault."""
+    folder = tmp_path_factory.mktemp("lakepoints")
+    with Deployment(binaries, kafka, folder, QUICK) as d:
+        work = Work(d, "lake_points", mysql97, Lakehouse(folder / "lake"))
+        with Writers(mysql97, work.ladder, work.bank, pause=0.01):
+            yield work
+        work.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize("name", failpoints())
+def test_death_at(points, name, nth):
+    worker = points.apply
+    worker.kill()
+    worker.start(fault=f"{name}:{nth}")
+    if not died(worker, 4):
+        points.stir()
+        if not died(worker, 5):
+            points.d.verb("restart", points.task, "-y")
+            if not died(worker, 30):
+                assert nth > 1 or name.startswith(("apply.load", "apply.statement")), f"{name} was not passed {nth} times"
+                return
+    assert worker.process.poll() == -signal.SIGKILL and f"name={name}" in worker.log
+    worker.start()
+    points.goes_on(f"apply goes on after {name}:{nth}", 120)
