@@ -470,10 +470,13 @@ main(int argc, char **argv)
     char *line = NULL;
     size_t cap = 0;
     ssize_t n;
-    if (argc != 2 || !uri_parse(argv[1], &u, &e) || !catalog_open(&u, &catalog, &e)) {
+    bool parsed = argc == 2 && uri_parse(argv[1], &u, &e);
+    if (!parsed || !catalog_open(&u, &catalog, &e)) {
         if (argc == 2)
             reply_error(&e);
-        return 1;
+        if (parsed)
+            uri_free(&u);
+        return argc == 2 ? 1 : 2;
     }
     arena_init(&mem, 0);
     arena_init(&names, 0);

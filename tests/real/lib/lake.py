@@ -34,7 +34,7 @@ class Died(Exception):
 class Driver:
     def __init__(self, program, uri, **environment):
         self.process = subprocess.Popen([str(program), uri], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        stderr=subprocess.DEVNULL, env={**os.environ, **environment})
+                                        stderr=None, env={**os.environ, **environment})
 
     def send(self, **command):
         try:
