@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from lib import spark
 from lib.lake import Died, Driver, Duck, Expected, Refused, Truth, Warehouse, read_pyiceberg
 
 FIELDS = [("id", "long"), ("a", "int"), ("b", "double"), ("c", "string"), ("d", "decimal(9,2)"), ("e", "decimal(20, 4)"),
@@ -99,30 +100,35 @@ class History:
             expected.check(*duck.read(table.metadata_location, snapshot), f"DuckDB at {snapshot}")
 
 
+def live_through_everything(h):
+    """Appends, upserts with replaced deletes, a claim, every kind of schema change, a whole-file delete, a compaction."""
+    h.commit(add={"f1": h.rows(900)}, group_rows=300)
+    h.commit(add={"f2": h.rows(200)})
+    # An upsert: rows of both files, and new ones.
+    h.commit(add={"f3": h.rows(0, ids=[*range(50), *range(2000, 2100)])},
+             delete={"f1": range(50), "f2": range(0, 200, 7)})
+    # Again: the vectors are replaced by larger ones, and rows of the upsert itself go.
+    h.commit(add={"f4": h.rows(0, ids=range(10, 30))}, delete={"f1": range(300, 700, 3), "f3": range(10, 30)})
+    h.commit(claim=True)
+    h.change({"kind": "drop", "id": 3}, {"kind": "rename", "id": 4, "name": "customer"},
+             {"kind": "widen", "id": 2, "type": "long"}, {"kind": "widen", "id": 12, "type": "double"},
+             {"kind": "widen", "id": 5, "type": "decimal(18, 2)"}, {"kind": "add", "name": "b", "type": "string"},
+             {"kind": "move", "id": 9, "after": 1})
+    h.commit(add={"f5": h.rows(150)}, delete={"f4": range(5)})
+    h.commit(delete={"f5": range(0, 150, 2), "f1": [899]})
+    h.commit(drop=["f2"])
+    # A compaction by hand: two files become one, their vectors go with them.
+    merged = [[row.get(f["id"]) for f in h.truth.fields] for name in ("f3", "f4")
+              for row in h.truth.files[name] if row is not None]
+    h.commit(add={"f6": merged}, drop=["f3", "f4"], operation="replace")
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_every_snapshot_reads_as_the_truth_after_upserts_schema_changes_and_whole_file_deletes(
         driver, warehouse, version):
     with Driver(driver, warehouse.uri) as d:
         h = History(d, warehouse, version, SCHEMA, seed=version)
-        h.commit(add={"f1": h.rows(900)}, group_rows=300)
-        h.commit(add={"f2": h.rows(200)})
-        # An upsert: rows of both files, and new ones.
-        h.commit(add={"f3": h.rows(0, ids=[*range(50), *range(2000, 2100)])},
-                 delete={"f1": range(50), "f2": range(0, 200, 7)})
-        # Again: the vectors are replaced by larger ones, and rows of the upsert itself go.
-        h.commit(add={"f4": h.rows(0, ids=range(10, 30))}, delete={"f1": range(300, 700, 3), "f3": range(10, 30)})
-        h.commit(claim=True)
-        h.change({"kind": "drop", "id": 3}, {"kind": "rename", "id": 4, "name": "customer"},
-                 {"kind": "widen", "id": 2, "type": "long"}, {"kind": "widen", "id": 12, "type": "double"},
-                 {"kind": "widen", "id": 5, "type": "decimal(18, 2)"}, {"kind": "add", "name": "b", "type": "string"},
-                 {"kind": "move", "id": 9, "after": 1})
-        h.commit(add={"f5": h.rows(150)}, delete={"f4": range(5)})
-        h.commit(delete={"f5": range(0, 150, 2), "f1": [899]})
-        h.commit(drop=["f2"])
-        # A compaction by hand: two files become one, their vectors go with them.
-        merged = [[row.get(f["id"]) for f in h.truth.fields] for name in ("f3", "f4")
-                  for row in h.truth.files[name] if row is not None]
-        h.commit(add={"f6": merged}, drop=["f3", "f4"], operation="replace")
+        live_through_everything(h)
         h.check()
         table = warehouse.pyiceberg("ns.t")
         summary = table.current_snapshot().summary
@@ -358,3 +364,20 @@ def test_of_two_owners_of_one_checkpoint_only_one_commits_a_batch(driver, wareho
         table = warehouse.pyiceberg("ns.t")
         _, rows = read_pyiceberg(table, table.current_snapshot().snapshot_id)
         assert sorted(rows) == [(n, "x") for n in range(rounds)]
+
+
+# Spark, the Java reference implementation.
+
+# It has no type for a time of day.
+WITHOUT_TIME = {**SCHEMA, "fields": [f for f in SCHEMA["fields"] if f["type"] != "time"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [2, 3])
+def test_spark_reads_every_snapshot_as_the_truth(driver, warehouse, version):
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, version, WITHOUT_TIME, seed=version)
+        live_through_everything(h)
+        read = spark.read(warehouse.database, warehouse.location, "ns.t", [s for s, _ in h.snapshots])
+        for (snapshot, expected), (names, rows) in zip(h.snapshots, read, strict=True):
+            expected.check(names, rows, f"Spark at {snapshot}")

@@ -1,0 +1,68 @@
+"""Spark with Iceberg's Java library (the reference implementation), in an environment of its own in the cache folder.
+
+As a program: reads snapshots of a table in a SQLite catalog, a line of JSON each: {"snapshot", "names", "rows"}.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SPARK, ICEBERG, SQLITE = "4.1.4", "1.12.0", "3.54.1.0"
+JARS = [f"org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:{ICEBERG}", f"org.xerial:sqlite-jdbc:{SQLITE}"]
+
+
+def prepare():
+    """(its Python, its jars), made when first asked for."""
+    cache = Path(os.environ.get("MILLRACE_CACHE") or Path.home() / ".cache" / "millrace")
+    home = cache / f"spark-{SPARK}-{ICEBERG}"
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / ".done").exists():
+            subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True)
+            subprocess.run([home / "venv/bin/pip", "install", "--quiet", f"pyspark=={SPARK}"], check=True)
+            for jar in JARS:
+                subprocess.run(["mvn", "-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy",
+                                f"-Dartifact={jar}", f"-DoutputDirectory={home}/jars"], check=True)
+            (home / ".done").touch()
+    return home / "venv/bin/python", sorted((home / "jars").glob("*.jar"))
+
+
+def read(database, warehouse, table, snapshots):
+    """[(names, rows)] of the snapshots, cells as in lib.lake."""
+    python, jars = prepare()
+    done = subprocess.run([python, __file__, ",".join(map(str, jars)), str(database), warehouse, table,
+                           *map(str, snapshots)],
+                          stdout=subprocess.PIPE, text=True, check=True, timeout=900,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [(a["names"], [tuple(row) for row in a["rows"]]) for a in answers]
+
+
+def main(jars, database, warehouse, table, *snapshots):
+    from lib.lake import cell
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.master("local[1]")
+    catalog = "spark.sql.catalog.millrace"
+    for key, value in {"spark.jars": jars, "spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1",
+                       "spark.driver.host": "127.0.0.1", "spark.sql.session.timeZone": "UTC",
+                       "spark.sql.shuffle.partitions": "1", catalog: "org.apache.iceberg.spark.SparkCatalog",
+                       "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+                       f"{catalog}.type": "jdbc", f"{catalog}.uri": f"jdbc:sqlite:file:{database}",
+                       f"{catalog}.warehouse": warehouse, f"{catalog}.jdbc.schema-version": "V1",
+                       f"{catalog}.cache-enabled": "false"}.items():
+        spark = spark.config(key, value)
+    spark = spark.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    for snapshot in snapshots:
+        frame = spark.sql(f"SELECT * FROM millrace.{table} VERSION AS OF {snapshot}")
+        print(json.dumps({"names": frame.columns, "rows": [[cell(v) for v in row] for row in frame.collect()]}))
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
