@@ -4,6 +4,7 @@ at every durable step, and commits that lose races."""
 import os
 import random
 import signal
+import sqlite3
 
 import pytest
 
@@ -236,6 +237,20 @@ def test_pyiceberg_sees_properties_lineage_and_an_exact_log(driver, warehouse):
         assert [e.snapshot_id for e in table.history()] == [s for s, _ in h.snapshots]
         assert table.metadata.next_row_id == 2
         h.check()
+
+
+def test_a_catalog_file_that_pyiceberg_made_is_used_as_it_is(driver, warehouse):
+    from pyiceberg.catalog.sql import SqlCatalog
+    made = SqlCatalog("millrace", uri=f"sqlite:///{warehouse.database}", warehouse=warehouse.location)
+    made.create_namespace("ns")
+    columns = sqlite3.connect(warehouse.database).execute("PRAGMA table_info(iceberg_tables)").fetchall()
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, 3, NARROW, seed=1)
+        h.commit(add={"f1": [[1, "a"]]})
+        h.commit(delete={"f1": [0]})
+        h.check()
+    assert made.list_tables("ns") == [("ns", "t")]
+    assert sqlite3.connect(warehouse.database).execute("PRAGMA table_info(iceberg_tables)").fetchall() == columns
 
 
 # Commits that are killed, and commits that race.
