@@ -396,3 +396,23 @@ def test_spark_reads_every_snapshot_as_the_truth(driver, warehouse, version):
         read = spark.read(warehouse.database, warehouse.location, "ns.t", [s for s, _ in h.snapshots])
         for (snapshot, expected), (names, rows) in zip(h.snapshots, read, strict=True):
             expected.check(names, rows, f"Spark at {snapshot}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [2, 3])
+def test_commits_go_on_behind_sparks_compaction_and_delete(driver, warehouse, version):
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, version, NARROW, seed=version)
+        h.commit(add={"f1": [[i, f"v{i}"] for i in range(100)]})
+        h.commit(add={"f2": [[i, f"v{i}"] for i in range(100, 150)]}, delete={"f1": range(0, 100, 3)})
+        statements = ["CALL millrace.system.rewrite_data_files(table => 'ns.t', options => map('rewrite-all', 'true'))",
+                      "CALL millrace.system.rewrite_manifests(table => 'ns.t')", "DELETE FROM {t} WHERE id >= 120"]
+        (names, rows), = spark.read(warehouse.database, warehouse.location, "ns.t", ["main"], statements)
+        h.truth.files = {name: [row for row in kept if row and row[1] < 120] for name, kept in h.truth.files.items()}
+        Expected(h.truth).check(names, rows, "Spark behind its own changes")
+        h.snapshots = []
+        h.commit(add={"f3": [[i, None] for i in range(200, 220)]}, properties={"millrace.t": "1"})
+        h.commit(delete={"f3": range(5)})
+        h.check()
+        (names, rows), = spark.read(warehouse.database, warehouse.location, "ns.t", ["main"])
+        h.snapshots[-1][1].check(names, rows, "Spark behind our commits on its files")

@@ -31,18 +31,19 @@ def prepare():
     return home / "venv/bin/python", sorted((home / "jars").glob("*.jar"))
 
 
-def read(database, warehouse, table, snapshots):
-    """[(names, rows)] of the snapshots, cells as in lib.lake."""
+def read(database, warehouse, table, snapshots, statements=()):
+    """[(names, rows)] of the snapshots, cells as in lib.lake. The statements (SQL, {t} is the table) run first; "main"
+    among the snapshots is the table's present state."""
     python, jars = prepare()
     done = subprocess.run([python, __file__, ",".join(map(str, jars)), str(database), warehouse, table,
-                           *map(str, snapshots)],
+                           json.dumps(list(statements)), *map(str, snapshots)],
                           stdout=subprocess.PIPE, text=True, check=True, timeout=900,
                           env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return [(a["names"], [tuple(row) for row in a["rows"]]) for a in answers]
 
 
-def main(jars, database, warehouse, table, *snapshots):
+def main(jars, database, warehouse, table, statements, *snapshots):
     from lib.lake import cell
     from pyspark.sql import SparkSession
 
@@ -58,8 +59,11 @@ def main(jars, database, warehouse, table, *snapshots):
         spark = spark.config(key, value)
     spark = spark.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
+    for statement in json.loads(statements):
+        spark.sql(statement.format(t=f"millrace.{table}")).collect()
     for snapshot in snapshots:
-        frame = spark.sql(f"SELECT * FROM millrace.{table} VERSION AS OF {snapshot}")
+        version = "" if snapshot == "main" else f" VERSION AS OF {snapshot}"
+        frame = spark.sql(f"SELECT * FROM millrace.{table}{version}")
         print(json.dumps({"names": frame.columns, "rows": [[cell(v) for v in row] for row in frame.collect()]}))
     spark.stop()
 
