@@ -91,7 +91,7 @@ static const struct config_option options[] = {
     /* Apply. */
     INT("apply.lanes", 1, 64, "1", TASK,
         "connections that write to the target at once; a table has one"),
-    SIZE("apply.memory.bytes", 4 * MIB, 64 * GIB, "48MiB", TASK,
+    SIZE("apply.memory.bytes", 4 * MIB, 64 * GIB, "44MiB", TASK,
          "memory for rows on their way to the target"),
     INT("apply.batch.rows", 1, 10000000, "20000", LIVE,
         "rows after which a batch is closed at the next cut"),

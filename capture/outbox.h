@@ -15,10 +15,10 @@
 #include "capture/block.h"
 #include "kafka/producer.h"
 
-#define OUTBOX_BATCH_BYTES ((size_t)512 << 10)
-#define OUTBOX_BATCH_ROWS  2048U
+#define OUTBOX_BATCH_BYTES ((size_t)1 << 20)
+#define OUTBOX_BATCH_ROWS  4096U
 #define OUTBOX_LEAST_BYTES ((size_t)128 << 10)
-#define OUTBOX_SENT        16384U
+#define OUTBOX_SENT        32768U
 
 struct outbox;
 
