@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stack import Kafka, Mariadb, Mysql80, Mysql97
+from stack import Kafka, Mariadb, Mariadb118, Mysql57, Mysql80, Mysql97
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,8 +54,18 @@ def mysql80(work):
 
 
 @pytest.fixture(scope="session")
+def mysql57(work):
+    yield from serve(Mysql57(work))
+
+
+@pytest.fixture(scope="session")
 def mariadb(work):
     yield from serve(Mariadb(work))
+
+
+@pytest.fixture(scope="session")
+def mariadb118(work):
+    yield from serve(Mariadb118(work))
 
 
 @pytest.fixture(scope="session")

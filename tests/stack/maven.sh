@@ -18,3 +18,18 @@ maven_copy() {
         -DincludeScope=runtime -DoutputDirectory="$dir" >&2 || die "mvn failed: $*"
     rm -f "$dir/pom.xml"
 }
+
+# The server inside such a jar: unpacked into TREE, daemon is its program.
+maven_mysqld() { # GROUP:ARTIFACT:VERSION
+    local artifact=${1#*:}
+    [ -x "$(daemon)" ] && return
+    maven_copy "$HOME_DIR/jar" "$1"
+    rm -rf "$TREE"
+    mkdir -p "$TREE/lib/plugin"
+    python3 -c 'import sys, tarfile, zipfile
+archive = zipfile.ZipFile(sys.argv[1]).open("mysql-Linux-amd64.tar.gz")
+tarfile.open(fileobj=archive, mode="r|gz").extractall(sys.argv[2])' "$HOME_DIR/jar/${artifact%:*}-${artifact#*:}.jar" "$TREE"
+    rm -rf "$HOME_DIR/jar"
+    chmod a+x "$(daemon)"
+    "$(daemon)" --no-defaults --version >&2 || die "mysqld does not run (it needs libaio1 and libnuma1)"
+}

@@ -1,4 +1,4 @@
-# mysqlfamily.sh - sourced by mysql97, mysql80 and mariadb1011: how a MySQL-like server is prepared and started.
+# mysqlfamily.sh - sourced by the mysql and mariadb scripts: how a MySQL-like server is prepared and started.
 #
 # The script sets NAME, VERSION (a change rebuilds) and HOME_DIR, and defines fetch (files into HOME_DIR), initialize
 # DATA (system tables), daemon (the program), base_options, server_options. `get` prepares a template data folder with the

@@ -168,10 +168,22 @@ class Mysql80(MysqlFamily):
     script = "mysql80"
 
 
+class Mysql57(MysqlFamily):
+    """MySQL 5.7, GTIDs off."""
+
+    script = "mysql57"
+
+
 class Mariadb(MysqlFamily):
     """MariaDB 10.11."""
 
     script = "mariadb1011"
+
+
+class Mariadb118(MysqlFamily):
+    """MariaDB 11.8."""
+
+    script = "mariadb118"
 
 
 class Kafka(Server):
