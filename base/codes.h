@@ -46,13 +46,11 @@ MR_CODE(1013, SOURCE_QUERY, ERR_RETRY, "a query at the source failed",
 MR_CODE(1014, SOURCE_TABLE_SCHEMA, ERR_TABLE,
         "the table's definition does not match its logged rows",
         "this table stops, its position is kept; the others go on",
-        "restart the task, or re-create the table")
+        "resume the task: it loads the table again")
 MR_CODE(1015, SOURCE_TYPE, ERR_TABLE, "a column type is not supported",
         "this table is not captured; the others go on",
         "exclude the table, or change the column's type")
-MR_CODE(1016, SOURCE_METADATA, ERR_TASK, "binlog_row_metadata is not FULL",
-        "column names are not in the log; the task is stopped and its position kept",
-        "SET GLOBAL binlog_row_metadata='FULL', then resume the task")
+/* 1016 was: binlog_row_metadata is not FULL. */
 MR_CODE(1017, SOURCE_DUPLICATE_ID, ERR_RETRY, "another reader uses our server id at the source",
         "nothing lost; another id is tried", "find the other reader if this repeats")
 MR_CODE(1018, SOURCE_LOST, ERR_RETRY, "the connection to the source broke",
@@ -60,6 +58,11 @@ MR_CODE(1018, SOURCE_LOST, ERR_RETRY, "the connection to the source broke",
         "none needed if it passes; else check the network")
 MR_CODE(1019, SOURCE_TLS, ERR_TASK, "TLS to the source failed", "nothing read",
         "check certificates and the tls options of the URI")
+MR_CODE(1020, SOURCE_UNPROVED, ERR_TABLE,
+        "the log has no column names, and the table was altered again before it was read",
+        "its rows up to the next proof cannot be read; the others go on",
+        "none with full load: it is loaded again by itself; else resume the task; "
+        "binlog_row_metadata='FULL' at the source avoids it")
 MR_CODE(1030, SOURCE_XA, ERR_TABLE,
         "an XA transaction was committed whose rows were logged before the task began",
         "its rows are unknown; the table stops, its position is kept", "restart the task")

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "capture/claim.h"
 #include "capture/ddl.h"
+#include "capture/definitions.h"
 #include "capture/loads.h"
 #include "capture/mutant.h"
 
@@ -422,7 +423,7 @@ on_txn_end(void *ctx, const struct source_txn *txn, struct err *e)
     };
     s->in_txn = false;
     sequencer_xa(s->seq, at->xa_file, at->xa_pos);
-    return sequencer_end(s->seq, &end, e) && (s->settling == 0 || tables_settle(s, e));
+    return sequencer_end(s->seq, &end, e);
 }
 
 static bool
@@ -437,7 +438,7 @@ on_heartbeat(void *ctx, struct err *e)
         .commit_us = clock_wall_us(),
     };
     s->caught_up_us = end.commit_us;
-    return sequencer_skip(s->seq, &end, e) && (s->settling == 0 || tables_settle(s, e));
+    return sequencer_skip(s->seq, &end, e);
 }
 
 static bool
@@ -451,6 +452,7 @@ on_table(void *ctx, const struct source_name *name, struct source_known *out, st
     out->wanted = t != NULL && !t->stopped;
     if (t != NULL) {
         out->table = t->table;
+        out->unproved = t->unproved;
         out->user = t;
     }
     return true;
@@ -469,7 +471,7 @@ on_table_version(void *ctx, struct table *version, void **user, struct err *e)
         return err_set(e, MR_INTERNAL, "a version of a table that is not selected");
     }
     *user = t;
-    return tables_version(s, t, version, e);
+    return definitions_proved(s, t, version, e);
 }
 
 /* A row that cannot be written ends its table, not the stream. */
@@ -528,6 +530,7 @@ core_init(struct session *s)
         .txn_begin = on_txn_begin,
         .table = on_table,
         .table_version = on_table_version,
+        .gap = definitions_gap,
         .rows = on_rows,
         .truncate = ddl_truncate,
         .ddl = ddl_statement,

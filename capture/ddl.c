@@ -1,6 +1,7 @@
 #include "capture/ddl.h"
 
 #include "base/log.h"
+#include "capture/definitions.h"
 #include "capture/loads.h"
 
 static struct progress_record
@@ -42,7 +43,7 @@ table_dropped(struct session *s, struct captured *t, struct err *e)
     t->loaded = t->loaded || t->windows == NULL;
     loads_drop(s, t);
     t->load = 0;
-    tables_forget_changes(s, t);
+    definitions_forget_changes(t);
     t->dropped = true;
     return tables_note(s, t, e);
 }
@@ -56,9 +57,8 @@ database_dropped(struct session *s, struct bytes db, struct err *e)
     return true;
 }
 
-/* An event of ours: the target's table is emptied. */
-static bool
-empty(struct session *s, struct captured *t, struct bytes sql, struct err *e)
+bool
+ddl_empty(struct session *s, const struct captured *t, struct bytes sql, struct err *e)
 {
     struct arena a;
     arena_init(&a, 1024);
@@ -68,30 +68,31 @@ empty(struct session *s, struct captured *t, struct bytes sql, struct err *e)
     return ok;
 }
 
-/* A definition as it is now: the topic and the target table are made without waiting for rows.
- */
+/* The topic and the target table are made without waiting for rows. */
 static bool
-table_created(struct session *s, struct captured *t, struct bytes sql, struct err *e)
+table_created(struct session *s, struct captured *t, const struct source_ddl *d, struct err *e)
 {
-    if (t->table == NULL) {
+    if (t->table == NULL)
         t->born = true;
-        return tables_describe(s, t, e);
+    bool anew = t->dropped || !d->rows_kept; /* else CREATE TABLE IF NOT EXISTS */
+    if (t->table != NULL && anew) {
+        t->dropped = false;
+        definitions_forget_changes(t);
+        if (!ddl_empty(s, t, d->sql, e) ||
+            !(t->loaded ? tables_note(s, t, e) : loads_begin(s, t, e)))
+            return false;
     }
-    if (!t->dropped) /* CREATE TABLE IF NOT EXISTS */
-        return true;
-    t->dropped = false;
-    return empty(s, t, sql, e) && (t->loaded || loads_begin(s, t, e)) &&
-           tables_altered(s, t, NULL, e);
+    return definitions_ask(s, t, e);
 }
 
-/* Other rows may stand under the name now. */
+/* Other rows may stand under the name now: as after a statement that says nothing of them. */
 static bool
 table_replaced(struct session *s, struct captured *t, struct err *e)
 {
-    t->dropped = false;
-    if (t->table == NULL)
-        return tables_describe(s, t, e);
-    return (!s->task->full || loads_begin(s, t, e)) && tables_altered(s, t, NULL, e);
+    t->dropped = t->born = false;
+    if (t->table != NULL)
+        changes_lose(&t->changes);
+    return definitions_ask(s, t, e);
 }
 
 static bool
@@ -106,13 +107,13 @@ on_table(struct session *s, const struct source_ddl *d, size_t i, struct err *e)
              F_I64("kind", d->kind));
     switch (d->kind) {
     case SOURCE_DDL_CREATE:
-        return table_created(s, t, d->sql, e);
+        return table_created(s, t, d, e);
     case SOURCE_DDL_DROP:
         return table_dropped(s, t, e);
     case SOURCE_DDL_RENAME:
         return i % 2 == 0 ? table_dropped(s, t, e) : table_replaced(s, t, e);
     default:
-        return t->table == NULL || tables_altered(s, t, d, e);
+        return definitions_altered(s, t, d, e);
     }
 }
 
@@ -128,7 +129,7 @@ ddl_statement(void *ctx, const struct source_ddl *d, struct err *e)
         if (!ok)
             return false;
     }
-    return true;
+    return d->kind != SOURCE_DDL_UNCLEAR || definitions_ask_all(s, e);
 }
 
 bool

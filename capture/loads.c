@@ -10,7 +10,6 @@
 
 #define CHUNK_ROWS       20000
 #define MISMATCH_WAIT_MS 200
-#define MISMATCHES       3 /* behind the change, before the source is asked */
 
 /* A window of a range and, once the loader came back, its chunk. */
 struct pending {
@@ -29,8 +28,6 @@ struct range {
     bool restarting;  /* windows were discarded: none is opened until all came back */
     bool end_seen;    /* the last chunk is in memory */
     uint64_t wait_ms; /* not before this moment */
-    unsigned
-        mismatches; /* chunks in a row that did not fit, the stream being past their mark */
 };
 
 struct load {
@@ -282,7 +279,7 @@ loads_resume(struct session *s, struct err *e)
         if (!resume_range(s, &s->truth.ranges[i], e))
             return false;
     for (struct captured *t = tables_first(s); t != NULL; t = t->following)
-        if (t->table != NULL && !t->stopped && !t->dropped && !t->loaded &&
+        if (t->table != NULL && !t->stopped && !t->dropped && !t->gap && !t->loaded &&
             t->windows == NULL && !loads_begin(s, t, e))
             return false;
     return true;
@@ -414,27 +411,23 @@ loads_discard(struct session *s, struct captured *t)
     clean(&l->range);
 }
 
-/* The definition moved on. The next rows of the stream bring the new one; a table that is not
- * written any more has none, and is asked for when the stream is past the change. */
+/* The definition moved on: the statement that did it brings the new one, when the stream meets
+ * it. */
 static bool
-chunk_mismatch(struct session *s, struct range *r, const struct loader_chunk *c, struct err *e)
+chunk_mismatch(struct range *r)
 {
-    bool past =
-        c->low.kind != POSITION_NONE && position_covers(sequencer_position(s->seq), &c->low);
-    bool ask = past && ++r->mismatches == MISMATCHES;
     r->wait_ms = clock_mono_ms() + MISMATCH_WAIT_MS;
     window_table_discard(r->load->windows);
     clean(r);
-    return !ask || tables_describe(s, r->load->t, e);
+    return true;
 }
 
 static bool
-chunk_failed(struct session *s, struct range *r, const struct loader_chunk *c,
-             const struct err *why, struct err *e)
+chunk_failed(struct session *s, struct range *r, const struct err *why, struct err *e)
 {
     struct captured *t = r->load->t;
     if (why->code == MR_SOURCE_TABLE_SCHEMA && why->class == ERR_RETRY)
-        return chunk_mismatch(s, r, c, e);
+        return chunk_mismatch(r);
     if (why->class == ERR_TABLE)
         return tables_stop(s, t, why, e);
     *e = *why;
@@ -463,10 +456,9 @@ loads_chunk(struct session *s, struct loader_chunk *c, struct err *e)
         l->rows_total = c->estimate.rows;
     if (!c->ok) {
         struct err why = c->err;
-        return chunk_failed(s, r, c, &why, e);
+        return chunk_failed(s, r, &why, e);
     }
     struct window *w = r->pending[at].window;
-    r->mismatches = 0;
     if (window_may_read(w, &c->low) && window_read(w, &c->high))
         r->end_seen = r->end_seen || c->chunk.last;
     clean(r);
@@ -563,8 +555,9 @@ emit_one(struct session *s, struct range *r, struct err *e)
 static bool
 emit_ready(const struct session *s, const struct range *r)
 {
-    return r->load->t != NULL && r->pending_count > 0 && r->pending[0].chunk != NULL &&
-           r->pending[0].chunk->ok && window_state(r->pending[0].window) == WINDOW_READ &&
+    return r->load->t != NULL && !r->load->t->unproved && r->pending_count > 0 &&
+           r->pending[0].chunk != NULL && r->pending[0].chunk->ok &&
+           window_state(r->pending[0].window) == WINDOW_READ &&
            window_may_emit(r->pending[0].window, sequencer_position(s->seq));
 }
 

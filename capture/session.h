@@ -76,7 +76,6 @@ struct session {
     struct arena scratch; /* cells of the packet being decoded */
 
     struct tables *tables;
-    unsigned settling; /* tables with a definition that waits for the stream */
     struct loads *loads;
     bool tombstones; /* setting */
 
@@ -90,7 +89,8 @@ struct session {
     uint64_t rows_total;
     uint64_t rows_open; /* of closed units that are not confirmed */
     struct gauges gauges;
-    bool swap; /* mutants only */
+    uint64_t definitions_ms; /* when unproved definitions are asked for again */
+    bool swap;               /* mutants only */
     uint64_t last_report_ms;
 
     /* from the publisher's thread */

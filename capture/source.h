@@ -33,12 +33,12 @@ struct source_loader;
 
 struct source_conf {
     const struct uri *uri; /* password resolved; must outlive the source */
-    const char *task; /* task id and number of the source in the task: a stable reader id is
-                         made of them */
+    const char *task;      /* id; it and the source's number in it make a stable reader id */
     unsigned number;
-    uint32_t server_id;   /* reader id to use at the source; 0 = chosen */
-    bool verify_checksum; /* of every event */
-    const char *scratch;  /* folder for what does not fit in memory; must outlive the source */
+    const struct stop *stop; /* ends long waits; NULL: none */
+    uint32_t server_id;      /* reader id to use at the source; 0 = chosen */
+    bool verify_checksum;    /* of every event */
+    const char *scratch; /* folder for what does not fit in memory; must outlive the source */
 };
 
 struct source_info {
@@ -50,10 +50,10 @@ struct source_info {
     bool gtid; /* positions carry a GTID set */
 };
 
-/* One source transaction. Every transaction is reported, also one without selected rows. */
+/* One source transaction. Every one is reported, also without selected rows. The id: GTID, or
+ * "file:pos" of its begin; < TXN_ID_MAX bytes; valid until txn_end returns. */
 struct source_txn {
-    struct bytes id; /* GTID, or "file:pos" of its begin; < TXN_ID_MAX bytes; valid until
-                        txn_end returns */
+    struct bytes id;
     uint64_t commit_us;
     uint32_t server_id;
 };
@@ -67,21 +67,29 @@ struct source_rows {
     uint32_t count;
     const struct cell *before;   /* NULL for OP_CREATE */
     const struct cell *after;    /* NULL for OP_DELETE */
-    struct change_source source; /* of the first; the others: source.row + i. file, gtid: valid
-                                    in the callback only */
+    struct change_source source; /* of the first; the others: row + i. file, gtid: borrowed */
 };
 
 /* What the core knows of a table the log mentions. */
 struct source_known {
     bool wanted;         /* false: its rows are skipped unseen */
     struct table *table; /* newest version the core has, borrowed; NULL = none yet */
+    bool unproved;       /* which may not be the one of the rows that come */
     void *user;
+};
+
+/* As it is now: sealed, version 0, fingerprint 0; NULL: no such table. proved: so it is (or is
+ * not) where the decoder stands, too; else why not. */
+struct source_definition {
+    struct table *table; /* own reference */
+    bool proved;
+    char why[240];
 };
 
 /* Callbacks of the core, all in the thread that calls decode. False + *e ends the decoding at
  * once with that error. Order: txn_begin, { table/table_version, rows | truncate | ddl }*,
- * txn_end. After a DDL on a table its definition is looked up again at its next rows;
- * table_version comes only if something differs. */
+ * txn_end. A DDL comes before the core is asked for its tables again: it is for the core to
+ * describe them, and to say `unproved` as long as that gave no proof. */
 struct source_sink {
     void *ctx;
     struct arena *arena;
@@ -89,9 +97,12 @@ struct source_sink {
     /* Asked when the log mentions a table for the first time, and after each DDL on it. */
     bool (*table)(void *ctx, const struct source_name *name, struct source_known *out,
                   struct err *e);
-    /* The definition differs from what `table` gave. Takes the reference t; sets t->version
-     * before sharing it; *user is what rows carry from now on. */
+    /* This is the definition of the rows that come; `table` gave another, or was not sure.
+     * Takes the reference t; sets t->version before sharing it; *user is what rows carry from
+     * now. */
     bool (*table_version)(void *ctx, struct table *t, void **user, struct err *e);
+    /* Rows of an unproved table were skipped. */
+    bool (*gap)(void *ctx, const struct source_name *name, void *user, struct err *e);
     bool (*rows)(void *ctx, const struct source_rows *rows, struct err *e);
     bool (*truncate)(void *ctx, const struct source_name *name, struct bytes sql,
                      struct err *e);
@@ -100,12 +111,10 @@ struct source_sink {
     bool (*txn_end)(void *ctx, const struct source_txn *txn, struct err *e);
     /* The source had nothing more to send at this moment. Never inside a transaction. */
     bool (*heartbeat)(void *ctx, struct err *e);
-    /* This table cannot go on (class ERR_TABLE); rows of it are skipped from here until the
-     * core says otherwise through decoder_forget. False: stop everything. */
+    /* This table cannot go on (ERR_TABLE): its rows are skipped until decoder_forget. */
     bool (*table_error)(void *ctx, const struct source_name *name, void *user,
                         const struct err *why, struct err *e);
-    /* The open transaction ends one whose rows the log held before the stream's first position:
-     * any row of any table may have changed. */
+    /* Rows of the open transaction lie before the first position: any row may have changed. */
     bool (*rows_missed)(void *ctx, struct bytes sql, struct err *e);
 };
 
@@ -114,8 +123,7 @@ struct source_packet {
     bool more; /* further data is already here: read on before passing the block along */
 };
 
-/* A chunk: at most rows_max rows with key > after and <= upto in key order. Keys are key_count
- * cells in key order. */
+/* At most rows_max rows with key > after and <= upto in key order; a key: key_count cells. */
 struct source_chunk_request {
     const struct table *table;
     const struct cell *after; /* NULL: from the first row */
@@ -146,20 +154,18 @@ struct source_ops {
     /* Connects, learns the identity, checks what must be right (MR_SOURCE_*), logs what only
      * should. */
     bool (*open)(const struct source_conf *conf, struct source **out, struct err *e);
-    void (*close)(
-        struct source *s); /* NULL allowed; streams, decoders and loaders are closed before */
+    /* NULL allowed; streams, decoders and loaders are closed before. */
+    void (*close)(struct source *s);
     const struct source_info *(*info)(const struct source *s);
-    /* Where the source's log ends now. *out is initialised by the callee; position_free. */
+    /* Where the source's log ends now. *out is initialised by the callee. */
     bool (*position_now)(struct source *s, struct position *out, struct err *e);
-    /* Calls back for each base table the account sees, without the system's own, ordered by
-     * name. */
+    /* Calls back for each base table the account sees but the system's own, by name. */
     bool (*list_tables)(struct source *s,
                         bool (*each)(void *ctx, const struct source_name *name, struct err *e),
                         void *ctx, struct err *e);
-    /* Definition as it is now, sealed, version 0, fingerprint 0 (unknown to the log yet); *out
-     * NULL: no such table. */
-    bool (*describe)(struct source *s, const char *database, const char *name,
-                     struct table **out, struct err *e);
+    /* Definition as it is now, and whether it is the one where d stands. d NULL: not proved. */
+    bool (*describe)(struct source *s, struct source_decoder *d, const struct source_name *name,
+                     struct source_definition *out, struct err *e);
 
     /* Checks identity (MR_SOURCE_IDENTITY) and that nothing after `from` is purged
      * (MR_SOURCE_PURGED), then asks for the stream. conf.server_id 0: another id is tried after
@@ -168,8 +174,8 @@ struct source_ops {
                         struct source_stream **out, struct err *e);
     /* Waits for the next packet; heartbeats make it return about once a second. */
     bool (*stream_read)(struct source_stream *st, struct source_packet *out, struct err *e);
-    void (*stream_stop)(
-        struct source_stream *st); /* from any thread: a waiting read fails at once */
+    /* From any thread: a waiting read fails at once. */
+    void (*stream_stop)(struct source_stream *st);
     void (*stream_close)(struct source_stream *st); /* after the reader thread ended */
 
     bool (*decoder_new)(struct source *s, const struct position *from, struct source_sink *sink,
@@ -179,19 +185,17 @@ struct source_ops {
     /* After the last whole transaction, xa included; partial is left empty. Borrowed: changes
      * with the next decode. */
     const struct position *(*decoder_position)(const struct source_decoder *d);
-    /* Ask `table` again when the log next mentions this table (NULL: every table): the
-     * selection changed. */
+    /* Ask `table` again when the log next mentions this table (NULL: every table). */
     void (*decoder_forget)(struct source_decoder *d, const struct source_name *name);
 
-    bool (*loader_open)(struct source *s, struct source_loader **out,
-                        struct err *e); /* core thread */
-    void (*loader_stop)(
-        struct source_loader *l); /* from any thread: a waiting call fails at once */
+    /* By the core thread. */
+    bool (*loader_open)(struct source *s, struct source_loader **out, struct err *e);
+    void (*loader_stop)(struct source_loader *l); /* as stream_stop */
     void (*loader_close)(struct source_loader *l);
     /* LOW: every transaction inside it is visible to every read started after its return. HIGH:
      * every transaction a read that ended before the call could see is inside it. (They differ:
-     * MySQL shows rows a moment before it adds their GTID to gtid_executed.) *out as
-     * position_now's; comparable by position_covers with the stream's positions. */
+     * MySQL shows rows a moment before it adds their GTID to gtid_executed.) Comparable by
+     * position_covers with the stream's positions. */
     bool (*mark)(struct source_loader *l, enum source_mark kind, struct position *out,
                  struct err *e);
     /* Cells are those the stream gives for the same row, byte for byte. MR_SOURCE_TABLE_SCHEMA
@@ -201,15 +205,13 @@ struct source_ops {
                   struct source_chunk *out, struct err *e);
     bool (*estimate)(struct source_loader *l, const struct table *t,
                      struct source_estimate *out, struct err *e);
-
-    /* Is the transaction of this id (source_txn.id) inside the LOW mark? */
+    /* txn_id: source_txn.id; the mark: LOW. */
     bool (*mark_covers_txn)(const struct position *mark, struct bytes txn_id);
 };
 
 extern const struct source_ops source_mysql;
 
-/* The source of a URI scheme ("mysql", "mariadb"), or NULL. */
 const struct source_ops *
-source_find(const char *scheme);
+source_find(const char *scheme); /* of a URI; NULL: none */
 
 #endif

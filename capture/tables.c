@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "capture/definitions.h"
 #include "capture/loads.h"
 
 struct tables {
@@ -13,91 +14,6 @@ struct tables {
     struct map by_topic; /* topic -> captured */
     struct captured *first, *last;
 };
-
-/* ---- ALTERs ---- */
-
-static void
-forget_next(struct session *s, struct captured *t)
-{
-    if (t->next == NULL)
-        return;
-    table_unref(t->next);
-    position_free(&t->next_until);
-    t->next = NULL;
-    s->settling--;
-}
-
-void
-tables_forget_changes(struct session *s, struct captured *t)
-{
-    changes_free(t->changes);
-    t->changes = NULL;
-    forget_next(s, t);
-}
-
-/* What the definition is now, and where the log is then. A table that is gone or cannot be
- * captured is left to what the stream says next. */
-static bool
-read_next(struct session *s, struct captured *t, struct err *e)
-{
-    forget_next(s, t);
-    struct table *now = NULL;
-    if (!s->ops->describe(s->source, t->db, t->name, &now, e)) {
-        bool ours = e->class == ERR_TABLE;
-        if (ours)
-            err_clear(e);
-        return ours;
-    }
-    if (now == NULL)
-        return true;
-    if (!s->ops->position_now(s->source, &t->next_until, e)) {
-        table_unref(now);
-        return false;
-    }
-    t->next = now;
-    s->settling++;
-    return true;
-}
-
-bool
-tables_altered(struct session *s, struct captured *t, const struct source_ddl *d, struct err *e)
-{
-    if (d != NULL)
-        changes_note(&t->changes, t->table, d);
-    return (t->table == NULL || tables_note(s, t, e)) && read_next(s, t, e);
-}
-
-/* The same definition, though columns were changed: rows may differ. */
-static bool
-settle_same(struct session *s, struct captured *t, struct err *e)
-{
-    bool follows = changes_follow(t->changes, t->table, t->table);
-    tables_forget_changes(s, t);
-    if (!follows && s->task->full && !loads_begin(s, t, e))
-        return false;
-    return tables_note(s, t, e);
-}
-
-static bool
-settle_one(struct session *s, struct captured *t, struct err *e)
-{
-    struct table *next = table_ref(t->next);
-    if (t->table == NULL || !table_same(t->table, next))
-        return tables_version(s, t, next, e);
-    table_unref(next);
-    return settle_same(s, t, e);
-}
-
-bool
-tables_settle(struct session *s, struct err *e)
-{
-    const struct position *at = s->ops->decoder_position(s->decoder);
-    for (struct captured *t = s->tables->first; t != NULL && s->settling > 0; t = t->following)
-        if (t->next != NULL && !t->stopped && position_covers(at, &t->next_until) &&
-            !settle_one(s, t, e))
-            return false;
-    return true;
-}
 
 /* ---- the set ---- */
 
@@ -118,7 +34,7 @@ tables_free(struct session *s)
         struct captured *next = t->following;
         row_encoder_free(t->encoder);
         table_unref(t->table);
-        tables_forget_changes(s, t);
+        changes_free(t->changes);
         free(t->slots);
         free(t->parts);
         free(t->db);
@@ -322,6 +238,8 @@ tables_note(struct session *s, struct captured *t, struct err *e)
     json_set(j, "load", json_u64(t->load));
     json_set(j, "dropped", json_bool_new(t->dropped));
     json_set(j, "altered", json_bool_new(t->changes != NULL));
+    json_set(j, "unproved", json_bool_new(t->unproved));
+    json_set(j, "gap", json_bool_new(t->gap));
     if (t->renames != NULL)
         json_set(j, "renames", json_ref(t->renames));
     json_set(j, "generation", json_u64(s->task->generation));
@@ -367,15 +285,6 @@ note_version(struct session *s, struct captured *t, struct json *renames, struct
     return ok;
 }
 
-/* A re-sync begins before its version: the rows that are there do not follow to it. */
-static bool
-resync(struct session *s, struct captured *t, struct err *e)
-{
-    log_warn("table_resync", F_STR("unit", unit_name(s->unit)), F_STR("topic", t->topic),
-             F_STR("effect", "loaded again: the change cannot be followed in place"));
-    return loads_begin(s, t, e);
-}
-
 static bool
 take_version(struct session *s, struct captured *t, struct json *renames, struct err *e)
 {
@@ -398,37 +307,15 @@ take_version(struct session *s, struct captured *t, struct json *renames, struct
 }
 
 bool
-tables_version(struct session *s, struct captured *t, struct table *version, struct err *e)
+tables_version(struct session *s, struct captured *t, struct table *version,
+               struct json *renames, struct err *e)
 {
     struct table *old = t->table;
-    bool follows = old == NULL || changes_follow(t->changes, old, version);
-    struct json *renames = old != NULL && follows ? changes_renames(t->changes) : NULL;
-    tables_forget_changes(s, t);
-    if (!follows && s->task->full && !resync(s, t, e)) {
-        table_unref(version);
-        return false;
-    }
     version->version = old == NULL ? 1 : old->version + 1;
     t->table = version;
     table_unref(old);
     loads_discard(s, t);
-    bool ok = take_version(s, t, renames, e);
-    json_free(renames);
-    return ok;
-}
-
-bool
-tables_describe(struct session *s, struct captured *t, struct err *e)
-{
-    struct table *version = NULL;
-    struct err why;
-    if (!s->ops->describe(s->source, t->db, t->name, &version, &why)) {
-        if (why.class == ERR_TABLE)
-            return tables_stop(s, t, &why, e);
-        *e = why;
-        return false;
-    }
-    return version == NULL || tables_version(s, t, version, e);
+    return take_version(s, t, renames, e);
 }
 
 static bool
@@ -453,21 +340,24 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
     t->load = json_get_u64(r->schema, "load", 0);
     struct json *stopped = json_get(r->schema, "stopped");
     t->dropped = json_get_bool(r->schema, "dropped", false);
-    bool altered = json_get_bool(r->schema, "altered", false);
-    if (altered)
+    if (json_get_bool(r->schema, "altered", false))
         changes_lose(&t->changes);
+    t->unproved = t->changes != NULL || json_get_bool(r->schema, "unproved", false);
+    t->gap = json_get_bool(r->schema, "gap", false);
     t->stopped = !json_is_null(stopped);
     if (t->stopped)
         status_err_from_json(stopped, &t->error);
     if (t->stopped && json_get_u64(r->schema, "generation", 0) < s->task->generation) {
-        /* The operator resumed the task since: what was not published is loaded. */
+        /* The operator resumed the task since: what was not published, statements among it, is
+         * made good by a load. */
         t->stopped = false;
         t->loaded = false;
         t->load = 0;
+        t->unproved = t->gap = true;
         err_clear(&t->error);
     }
     tables_report(s, t);
-    return prepare(s, t, true, e) && (!altered || t->stopped || read_next(s, t, e));
+    return prepare(s, t, true, e);
 }
 
 bool
@@ -507,10 +397,9 @@ tables_discover(struct session *s, struct err *e)
 {
     if (!s->ops->list_tables(s->source, discover_one, s, e))
         return err_wrap(e, "listing the source's tables");
-    for (struct captured *t = s->tables->first; t != NULL; t = t->following) {
-        if (t->table == NULL && !t->stopped && !tables_describe(s, t, e))
-            return err_wrap(e, "definition of %s.%s", t->db, t->name);
-    }
+    for (struct captured *t = s->tables->first; t != NULL; t = t->following)
+        if (t->table == NULL && !definitions_ask(s, t, e))
+            return false;
     return true;
 }
 

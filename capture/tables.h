@@ -2,11 +2,12 @@
  * durable.
  *
  * A version event carries table_to_json plus {key_id, value_id, partitions, loaded, load,
- * stopped}: all that a restart of capture and that apply need. `loaded` is false while the
- * table needs a load; `load` is the one that makes it complete, 0: none yet. Ranges of any
- * other load that the log still has are history: what they say is read was changed since.
- * `stopped` is null or the error that ended the table's capture: its rows are not published
- * after it, and only a new load makes it complete again. Owner and thread: the session's core.
+ * altered, unproved, gap, stopped}: all that a restart of capture and that apply need. `loaded`
+ * is false while the table needs a load; `load` is the one that makes it complete, 0: none yet.
+ * Ranges of any other load that the log still has are history: what they say is read was
+ * changed since. `stopped` is null or the error that ended the table's capture: its rows are
+ * not published after it, and only a new load makes it complete again. Owner and thread: the
+ * session's core.
  */
 #ifndef MILLRACE_CAPTURE_TABLES_H
 #define MILLRACE_CAPTURE_TABLES_H
@@ -31,6 +32,8 @@ struct captured {
     bool loaded;
     uint64_t load; /* that makes it complete; 0: none */
     bool dropped;  /* at the source; its rows stay at the target until it is made again */
+    bool unproved; /* see capture/definitions.h */
+    bool gap;
     bool stopped;
     uint64_t txn; /* the session's txn_count that txn_rows belongs to */
     uint64_t txn_rows;
@@ -38,8 +41,6 @@ struct captured {
     struct window_table *windows; /* NULL: no load runs */
     struct changes *changes;      /* ALTERs since the newest version; NULL: none */
     struct json *renames;         /* of the version event being written */
-    struct table *next;           /* definition read after an ALTER; NULL: none */
-    struct position next_until;   /* it holds once the stream is here without another DDL */
     struct captured *following;   /* in the order they were met */
 };
 
@@ -63,28 +64,15 @@ tables_resume(struct session *s, struct err *e);
 /* Every selected table of the source that is not known yet. */
 MUST bool
 tables_discover(struct session *s, struct err *e);
-/* A new definition: topic, schemas, encoder, version event. Takes the reference. A table error
- * stops the table only. */
+/* A new definition: topic, schemas, encoder, version event. Takes the reference. renames: what
+ * became of columns of the version before, borrowed; NULL: not known. A table error stops the
+ * table only. */
 MUST bool
-tables_version(struct session *s, struct captured *t, struct table *version, struct err *e);
-/* The same with the definition that the source has now, for a table whose rows need not come.
- */
-MUST bool
-tables_describe(struct session *s, struct captured *t, struct err *e);
+tables_version(struct session *s, struct captured *t, struct table *version,
+               struct json *renames, struct err *e);
 /* Writes the version event again with the present flags. */
 MUST bool
 tables_note(struct session *s, struct captured *t, struct err *e);
-void
-tables_forget_changes(struct session *s, struct captured *t);
-/* An ALTER of the table, or, d NULL, another table under its name: noted durably, and the
- * definition read; it holds once the stream is where the log was then, if no other statement
- * and no rows came before. */
-MUST bool
-tables_altered(struct session *s, struct captured *t, const struct source_ddl *d,
-               struct err *e);
-/* Takes the definitions that hold now. */
-MUST bool
-tables_settle(struct session *s, struct err *e);
 /* This table cannot go on: durable, logged, reported; the others go on. */
 MUST bool
 tables_stop(struct session *s, struct captured *t, const struct err *why, struct err *e);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "capture/claim.h"
+#include "capture/definitions.h"
 #include "capture/loader.h"
 #include "capture/loads.h"
 #include "capture/stream_reader.h"
@@ -71,6 +72,7 @@ open_source(struct session *s, struct err *e)
         .number = s->number,
         .verify_checksum = true,
         .scratch = config_text(s->config, "data.dir"),
+        .stop = s->stop,
     };
     if (!s->ops->open(&c, &s->source, e))
         return false;
@@ -310,7 +312,8 @@ session_step(struct session *s, uint64_t *watched_ms, struct err *e)
             return false;
         it = i < BURST ? next_item(s, 0) : NULL;
     }
-    if (!core_confirm(s, e) || !loads_emit(s, e) || !loads_pump(s, e))
+    if (!core_confirm(s, e) || !definitions_retry(s, e) || !loads_emit(s, e) ||
+        !loads_pump(s, e))
         return false;
     if (!core_close_if_due(s, stream_reader_behind(s->reader) == 0, e))
         return false;

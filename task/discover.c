@@ -42,7 +42,6 @@ static const struct requirement requirements[] = {
     {"log_bin", "ON", MR_SOURCE_BINLOG_OFF},
     {"binlog_format", "ROW", MR_SOURCE_NOT_ROW},
     {"binlog_row_image", "FULL", MR_SOURCE_ROW_IMAGE},
-    {"binlog_row_metadata", "FULL", MR_SOURCE_METADATA},
 };
 
 static bool

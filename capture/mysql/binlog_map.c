@@ -281,6 +281,15 @@ read_dimensions(struct binlog_map *m, struct reader *r)
             m->columns[i].dimensions = (uint32_t)reader_lenenc(r);
 }
 
+static void
+read_geometry(struct binlog_map *m, struct reader *r)
+{
+    m->has_geometry = true;
+    for (unsigned i = 0; i < m->column_count; i++)
+        if (m->columns[i].type == LOG_GEOMETRY)
+            m->columns[i].geometry = (uint8_t)reader_lenenc(r);
+}
+
 /* Unknown kinds are passed over: each carries its length. */
 static void
 read_field(struct binlog_map *m, uint8_t kind, struct bytes value, struct reader *r,
@@ -308,6 +317,9 @@ read_field(struct binlog_map *m, uint8_t kind, struct bytes value, struct reader
     case FIELD_SET_LABELS:
     case FIELD_ENUM_LABELS:
         read_labels(m, r, kind == FIELD_SET_LABELS ? LOG_SET : LOG_ENUM);
+        break;
+    case FIELD_GEOMETRY_TYPES:
+        read_geometry(m, r);
         break;
     case FIELD_KEY:
     case FIELD_KEY_PREFIXES:

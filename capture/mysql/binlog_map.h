@@ -67,6 +67,7 @@ struct map_column {
                             character set */
     uint32_t label_count;
     uint32_t dimensions; /* VECTOR */
+    uint8_t geometry;    /* GEOMETRY: 0 any, 1 point, ... as in WKB */
 };
 
 struct map_key {
@@ -84,6 +85,7 @@ struct binlog_map {
     bool maria;     /* of a MariaDB */
     bool has_names; /* binlog_row_metadata=FULL */
     bool has_sign;
+    bool has_geometry;
     struct map_key *key; /* primary key, in key order */
     uint16_t key_count;
 };

@@ -1,7 +1,11 @@
 /* Statement classification: see ddl.h. */
 #include "capture/mysql/ddl.h"
 
+#include <limits.h>
+#include <locale.h>
 #include <stdlib.h>
+#include <wchar.h>
+#include <wctype.h>
 
 #include "base/mem.h"
 
@@ -592,4 +596,74 @@ ddl_classify(struct bytes sql, struct bytes database, struct arena *a, struct dd
     out->ddl.names = (const struct source_name *)(const void *)copy.p;
     out->ddl.name_count = names->n;
     free(names);
+}
+
+/* ---- names ---- */
+
+/* The next ASCII byte, in lower case; 0 at the end. */
+static uint8_t
+next_folded(struct reader *r)
+{
+    uint8_t c = 0x80;
+    while (c >= 0x80 && reader_left(r))
+        c = reader_u8(r);
+    if (c >= 0x80)
+        return 0;
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
+}
+
+static bool
+same_name(struct bytes a, struct bytes b, bool fold)
+{
+    if (!fold)
+        return bytes_eq(a, b);
+    struct reader x = reader_of(a), y = reader_of(b);
+    for (;;) {
+        uint8_t c = next_folded(&x), d = next_folded(&y);
+        if (c != d)
+            return false;
+        if (!c)
+            return true;
+    }
+}
+
+bool
+ddl_name_means(const struct source_name *said, const struct source_name *name, bool fold)
+{
+    return same_name(said->database, name->database, fold) &&
+           (said->table.n == 0 || same_name(said->table, name->table, fold));
+}
+
+static struct bytes
+lower(struct bytes name, struct arena *a)
+{
+    mbstate_t in = {0}, out = {0};
+    const char *p = (const char *)name.p, *end = p + name.n;
+    char *to = arena_alloc(a, name.n * 2 + MB_LEN_MAX);
+    size_t n = 0;
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+    if (!utf8)
+        utf8 = newlocale(LC_CTYPE_MASK, "C", NULL);
+    locale_t before = uselocale(utf8);
+    while (p < end && n <= name.n * 2) {
+        wchar_t c;
+        size_t took = mbrtowc(&c, p, (size_t)(end - p), &in);
+        if (took == 0 || took > (size_t)(end - p))
+            break;
+        n += wcrtomb(to + n, (wchar_t)towlower((wint_t)c), &out);
+        p += took;
+    }
+    uselocale(before);
+    freelocale(utf8);
+    return p == end ? bytes_of(to, n) : name; /* what is no UTF-8 stays as it is */
+}
+
+void
+ddl_fold_names(struct ddl *d, struct arena *a)
+{
+    struct source_name *names = arena_zalloc(a, (d->ddl.name_count + 1) * sizeof(*names));
+    for (size_t i = 0; i < d->ddl.name_count; i++)
+        names[i] = (struct source_name){lower(d->ddl.names[i].database, a),
+                                        lower(d->ddl.names[i].table, a)};
+    d->ddl.names = names;
 }

@@ -31,4 +31,13 @@ struct ddl {
 void
 ddl_classify(struct bytes sql, struct bytes database, struct arena *a, struct ddl *out);
 
+/* The names as a server writes them that ignores their case: in lower case. */
+void
+ddl_fold_names(struct ddl *d, struct arena *a);
+/* Is `said` in a statement the table `name`? said->table empty: any of the database. fold: the
+ * server ignores case in names; then non-ASCII bytes are not looked at, so that it says yes too
+ * often rather than too seldom. */
+bool
+ddl_name_means(const struct source_name *said, const struct source_name *name, bool fold);
+
 #endif

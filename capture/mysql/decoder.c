@@ -43,7 +43,6 @@ binlog_decoder_new(const struct binlog_decoder_conf *conf, const struct position
     d->resume = !by_set(d) || from->xa_file[0];
     d->prepared = xa_store_new(conf->scratch, 0);
     arena_init(&d->scratch, 0);
-    arena_init(&d->stale_arena, 1024);
     return d;
 }
 
@@ -55,8 +54,6 @@ binlog_decoder_free(struct binlog_decoder *d)
     decoder_tables_clear(d);
     xa_store_free(d->prepared);
     map_free(&d->bindings);
-    map_free(&d->stale);
-    arena_free(&d->stale_arena);
     arena_free(&d->scratch);
     buf_free(&d->inflated);
     position_free(&d->position);
@@ -70,6 +67,13 @@ const struct position *
 binlog_decoder_position(const struct binlog_decoder *d)
 {
     return &d->position;
+}
+
+void
+binlog_decoder_place(const struct binlog_decoder *d, struct log_place *out)
+{
+    memcpy(out->file, d->file, sizeof(out->file));
+    out->pos = d->pos;
 }
 
 void

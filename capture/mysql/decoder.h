@@ -18,18 +18,26 @@
 #include "capture/mysql/definition.h"
 #include "capture/source.h"
 
-/* Where definitions come from when the log does not say enough. *out as definition_read. */
+/* Where definitions come from when the log does not say enough; prove: that it holds where the
+ * decoder stands (fence_define). */
 typedef bool
-binlog_lookup_fn(void *ctx, const struct source_name *name, enum definition_kind *kind,
-                 struct table **out, struct err *e);
+binlog_lookup_fn(void *ctx, const struct source_name *name, bool prove, struct definition *out,
+                 struct err *e);
+
+/* The end of an event. */
+struct log_place {
+    char file[256];
+    uint64_t pos;
+};
 
 struct binlog_decoder_conf {
     enum source_flavor flavor;
     const struct collations *collations;
     bool verify_checksum;
-    bool use_gtid;       /* transactions are named by GTID; else "file:pos" */
-    const char *scratch; /* folder for what does not fit in memory; stays */
-    binlog_lookup_fn *lookup;
+    bool use_gtid;            /* transactions are named by GTID; else "file:pos" */
+    bool fold_names;          /* the server does not tell t from T */
+    const char *scratch;      /* folder for what does not fit in memory; stays */
+    binlog_lookup_fn *lookup; /* NULL: the sink wants no table */
     void *lookup_ctx;
 };
 
@@ -47,6 +55,9 @@ MUST bool
 binlog_decoder_feed(struct binlog_decoder *d, struct bytes event, struct err *e);
 const struct position *
 binlog_decoder_position(const struct binlog_decoder *d);
+/* The end of the event being decoded, or of the last one. */
+void
+binlog_decoder_place(const struct binlog_decoder *d, struct log_place *out);
 void
 binlog_decoder_forget(struct binlog_decoder *d, const struct source_name *name);
 

@@ -52,8 +52,6 @@ struct binlog_decoder {
     uint32_t thread;
 
     struct map bindings; /* by TABLE_MAP body behind id and flags */
-    struct map stale; /* "database\0table" of tables changed by DDL since their last lookup */
-    struct arena stale_arena;
     struct open_map *open;
     size_t open_count, open_cap;
 
@@ -70,9 +68,9 @@ decoder_table_map(struct binlog_decoder *d, struct bytes body, struct err *e);
 /* The binding of a rows event, resolved; NULL: no such TABLE_MAP. */
 MUST bool
 decoder_binding(struct binlog_decoder *d, uint64_t id, struct binding **out, struct err *e);
-/* Definitions of these tables may have changed. */
+/* Definitions of these tables may have changed: the sink is asked again. */
 void
-decoder_tables_stale(struct binlog_decoder *d, const struct source_ddl *ddl);
+decoder_tables_altered(struct binlog_decoder *d, const struct source_ddl *ddl);
 void
 decoder_tables_forget(struct binlog_decoder *d, const struct source_name *name);
 void

@@ -78,7 +78,7 @@ definition_changed(struct binlog_decoder *d, struct ddl *q, struct err *e)
     q->ddl.commit_us = d->txn.commit_us;
     if (q->class == DDL_TRUNCATE)
         return d->sink->truncate(d->sink->ctx, &q->ddl.names[0], q->ddl.sql, e);
-    decoder_tables_stale(d, &q->ddl);
+    decoder_tables_altered(d, &q->ddl);
     return d->sink->ddl(d->sink->ctx, &q->ddl, e);
 }
 
@@ -121,5 +121,7 @@ decoder_query(struct binlog_decoder *d, const struct binlog_event *ev, struct er
         q.class = DDL_COMMIT;
     else
         ddl_classify(in.sql, in.database, &d->scratch, &q);
+    if (d->conf.fold_names)
+        ddl_fold_names(&q, &d->scratch);
     return statement(d, &q, e);
 }

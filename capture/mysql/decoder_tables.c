@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "capture/mysql/ddl.h"
 #include "capture/mysql/decoder_private.h"
 
 #define BINDINGS_MAX 4096
@@ -76,23 +77,6 @@ decoder_table_map(struct binlog_decoder *d, struct bytes body, struct err *e)
 
 /* ---- definitions ---- */
 
-static struct bytes
-stale_key(const struct source_name *n, struct arena *a)
-{
-    uint8_t *p = arena_alloc(a, n->database.n + n->table.n + 1);
-    memcpy(p, n->database.p, n->database.n);
-    p[n->database.n] = 0;
-    memcpy(p + n->database.n + 1, n->table.p, n->table.n);
-    return bytes_of(p, n->database.n + n->table.n + 1);
-}
-
-static bool
-name_matches(const struct source_name *pattern, const struct source_name *n)
-{
-    return bytes_eq(pattern->database, n->database) &&
-           (pattern->table.n == 0 || bytes_eq(pattern->table, n->table));
-}
-
 static void
 binding_forget(struct binding *b)
 {
@@ -101,107 +85,108 @@ binding_forget(struct binding *b)
     b->plan = NULL;
 }
 
-void
-decoder_tables_forget(struct binlog_decoder *d, const struct source_name *name)
+/* keep NULL: none is kept. */
+static void
+forget(struct binlog_decoder *d, const struct source_name *name, const struct binding *keep)
 {
     for (struct map_slot *s = NULL; (s = map_next(&d->bindings, s)) != NULL;) {
         struct binding *b = s->v.ptr;
-        if (!name || name_matches(name, &b->name))
+        if (b != keep && (!name || ddl_name_means(name, &b->name, d->conf.fold_names)))
             binding_forget(b);
     }
 }
 
-static void
-make_stale(struct binlog_decoder *d, const struct source_name *name)
+void
+decoder_tables_forget(struct binlog_decoder *d, const struct source_name *name)
 {
-    bool fresh;
-    map_put(&d->stale, stale_key(name, &d->stale_arena), &fresh);
+    forget(d, name, NULL);
 }
 
 void
-decoder_tables_stale(struct binlog_decoder *d, const struct source_ddl *ddl)
+decoder_tables_altered(struct binlog_decoder *d, const struct source_ddl *ddl)
 {
-    bool all = ddl->kind == SOURCE_DDL_UNCLEAR;
+    if (ddl->kind == SOURCE_DDL_UNCLEAR)
+        forget(d, NULL, NULL);
     for (size_t i = 0; i < ddl->name_count; i++)
-        make_stale(d, &ddl->names[i]);
-    for (struct map_slot *s = NULL; (s = map_next(&d->bindings, s)) != NULL;) {
-        struct binding *b = s->v.ptr;
-        bool hit = all;
-        for (size_t i = 0; i < ddl->name_count && !hit; i++)
-            hit = name_matches(&ddl->names[i], &b->name);
-        if (!hit)
-            continue;
-        make_stale(d, &b->name);
-        binding_forget(b);
-    }
+        forget(d, &ddl->names[i], NULL);
 }
 
-/* Once: the caller looks the definition up. */
-static bool
-take_stale(struct binlog_decoder *d, const struct source_name *name)
+/* What is chosen for the rows of a TABLE_MAP. */
+struct choice {
+    struct table *table; /* own reference; NULL: rows are skipped */
+    bool gap;            /* because it is not known how to read them */
+};
+
+/* With names in it the map says which definition is right; without, a proof must. */
+MUST static bool
+judge(struct binlog_decoder *d, const struct binlog_map *m, const struct source_known *known,
+      const struct definition *now, struct choice *out, struct err *e)
 {
-    bool was = d->stale.len && map_del(&d->stale, stale_key(name, &d->scratch));
-    if (d->stale.len == 0)
-        arena_reset(&d->stale_arena);
-    return was;
+    if (now->kind == DEFINITION_SEQUENCE)
+        return true;
+    if (now->kind == DEFINITION_VERSIONED)
+        return err_set(e, MR_SOURCE_TYPE, "tables with system versioning are not supported");
+    if (!m->has_names && !now->proved)
+        return err_set(e, MR_SOURCE_UNPROVED, "%s", now->why);
+    if (now->table && definition_agrees(m, now->table, d->conf.collations)) {
+        now->table->fingerprint = binlog_map_fingerprint(m);
+        out->table = table_ref(now->table);
+        return true;
+    }
+    if (!m->has_names)
+        return err_set(e, MR_SOURCE_TABLE_SCHEMA,
+                       "the log does not agree with the definition: was the table altered "
+                       "with sql_log_bin=0?");
+    return definition_from_map(m, known->table ? known->table : now->table, d->conf.collations,
+                               d->conf.flavor, &out->table, e);
 }
 
-/* *out: a definition that fits the map, own reference; NULL + *wanted false: not a table. */
 MUST static bool
 look_up(struct binlog_decoder *d, const struct binlog_map *m, const struct source_known *known,
-        bool *wanted, struct table **out, struct err *e)
+        struct choice *out, struct err *e)
 {
     struct source_name name = {m->database, m->table};
-    enum definition_kind kind;
-    struct table *now;
-    if (!d->conf.lookup(d->conf.lookup_ctx, &name, &kind, &now, e))
+    struct definition now;
+    if (!d->conf.lookup(d->conf.lookup_ctx, &name, !m->has_names, &now, e))
         return false;
-    if (kind == DEFINITION_SEQUENCE) {
-        *wanted = false;
-        return true;
-    }
-    if (kind == DEFINITION_VERSIONED)
-        return err_set(e, MR_SOURCE_TYPE, "tables with system versioning are not supported");
-    if (now && definition_agrees(m, now, d->conf.collations)) {
-        now->fingerprint = binlog_map_fingerprint(m);
-        *out = now;
-        return true;
-    }
-    bool ok = m->has_names ? definition_from_map(m, known->table ? known->table : now,
-                                                 d->conf.collations, d->conf.flavor, out, e)
-                           : err_set(e, MR_SOURCE_TABLE_SCHEMA,
-                                     "the log carries no column names (binlog_row_metadata) "
-                                     "and the table's definition has "
-                                     "changed since");
-    table_unref(now);
+    bool ok = judge(d, m, known, &now, out, e);
+    table_unref(now.table);
     return ok;
 }
 
-/* The version rows of this map belong to. *fresh: it is new to the core. */
+/* The version rows of this map belong to. */
 MUST static bool
 choose_table(struct binlog_decoder *d, const struct binlog_map *m,
-             const struct source_known *known, bool *wanted, struct table **out, struct err *e)
+             const struct source_known *known, struct choice *out, struct err *e)
 {
-    struct source_name name = {m->database, m->table};
     struct table *old = known->table;
-    bool stale = take_stale(d, &name);
-    *out = NULL;
-    if (old && !stale &&
-        (old->fingerprint == binlog_map_fingerprint(m) ||
-         definition_agrees(m, old, d->conf.collations))) {
-        *out = table_ref(old);
+    *out = (struct choice){0};
+    if (known->unproved && !m->has_names) {
+        out->gap = true;
         return true;
     }
-    if (!look_up(d, m, known, wanted, out, e)) {
-        if (stale)
-            make_stale(d, &name);
-        return false;
+    if (old && !known->unproved &&
+        (old->fingerprint == binlog_map_fingerprint(m) ||
+         definition_agrees(m, old, d->conf.collations))) {
+        out->table = table_ref(old);
+        return true;
     }
-    if (*out && old && table_same(old, *out)) {
-        table_unref(*out);
-        *out = table_ref(old);
+    if (!look_up(d, m, known, out, e))
+        return false;
+    if (out->table && old && table_same(old, out->table)) {
+        table_unref(out->table);
+        out->table = table_ref(old);
     }
     return true;
+}
+
+/* Not kept: the core is asked again at the next rows. */
+MUST static bool
+skip_gap(struct binlog_decoder *d, struct binding *b, struct err *e)
+{
+    b->resolved = false;
+    b->wanted = false;
+    return d->sink->gap(d->sink->ctx, &b->name, b->user, e);
 }
 
 MUST static bool
@@ -209,20 +194,23 @@ bind_table(struct binlog_decoder *d, struct binding *b, struct source_known *kno
            struct err *e)
 {
     struct binlog_map m;
-    struct table *t;
+    struct choice c;
     if (!binlog_map_parse(b->event_body, d->conf.flavor, &d->scratch, &m, e) ||
-        !choose_table(d, &m, known, &b->wanted, &t, e))
+        !choose_table(d, &m, known, &c, e))
         return false;
-    if (!t)
-        return true;
-    if (!row_plan_new(&m, t, d->conf.collations, &b->plan, e)) {
-        table_unref(t);
+    b->wanted = c.table != NULL;
+    if (!c.table)
+        return !c.gap || skip_gap(d, b, e);
+    if (!row_plan_new(&m, c.table, d->conf.collations, &b->plan, e)) {
+        table_unref(c.table);
         return false;
     }
-    if (t != known->table)
-        return d->sink->table_version(d->sink->ctx, t, &b->user, e);
-    table_unref(t);
-    return true;
+    if (c.table == known->table && !known->unproved) {
+        table_unref(c.table);
+        return true;
+    }
+    forget(d, &b->name, b); /* other maps of this table led to the version before */
+    return d->sink->table_version(d->sink->ctx, c.table, &b->user, e);
 }
 
 bool

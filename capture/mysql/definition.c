@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "schema/types_mysql.h"
 
 /* ---- agreement ---- */
@@ -136,6 +137,19 @@ labels_agree(const struct map_column *m, const struct column *c, const struct co
     return same;
 }
 
+static const char *const geometries[] = {
+    "geometry",   "point",           "linestring",   "polygon",
+    "multipoint", "multilinestring", "multipolygon", "geometrycollection"};
+
+static bool
+geometry_agrees(const struct map_column *m, const struct column *c)
+{
+    const char *type = c->source_type;
+    if (m->geometry == 7 && text_same(type, "geomcollection")) /* MySQL 8's name of it */
+        return true;
+    return m->geometry < ARRAY_LEN(geometries) && text_same(type, geometries[m->geometry]);
+}
+
 static bool
 column_agrees(const struct binlog_map *m, unsigned i, const struct column *c,
               const struct collations *cs)
@@ -146,6 +160,8 @@ column_agrees(const struct binlog_map *m, unsigned i, const struct column *c,
     if (!type_agrees(mc, c, cs) || mc->nullable != c->nullable)
         return false;
     if (m->has_names && !bytes_eq(mc->name, bytes_str(c->name)))
+        return false;
+    if (m->has_geometry && c->type == COL_GEOMETRY && !geometry_agrees(mc, c))
         return false;
     if (m->has_sign && number && mc->is_unsigned != c->is_unsigned)
         return false;
@@ -291,10 +307,12 @@ derive_labels(const struct map_column *m, struct column *c, struct arena *a, str
 }
 
 static const char *
-derive_source_type(const struct column *c, struct arena *a)
+derive_source_type(const struct map_column *m, const struct column *c, struct arena *a)
 {
     const char *name = type_mysql(c->type)->name, *sign = c->is_unsigned ? " unsigned" : "";
     switch (c->type) {
+    case COL_GEOMETRY:
+        return arena_strdup(a, geometries[m->geometry % ARRAY_LEN(geometries)]);
     case COL_DECIMAL:
         return arena_printf(a, "%s(%u,%u)%s", name, c->precision, c->scale, sign);
     case COL_CHAR:
@@ -329,7 +347,7 @@ derive_column(const struct map_column *m, const struct collations *cs, struct co
         c->collation = arena_strdup(a, co->name);
     }
     derive_sizes(m, c, cs);
-    c->source_type = derive_source_type(c, a);
+    c->source_type = derive_source_type(m, c, a);
     if ((c->type == COL_ENUM || c->type == COL_SET) && !derive_labels(m, c, a, e))
         return false;
     return type_check(c, e);

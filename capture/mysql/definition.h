@@ -2,9 +2,10 @@
  *
  * information_schema tells how a table is now, TABLE_MAP how it was when its rows were written.
  * So what information_schema says is taken only when it agrees with the TABLE_MAP in everything
- * that one says; else the TABLE_MAP alone makes the definition (binlog_row_metadata=FULL),
- * helped by an older definition for what the log cannot say (MariaDB's uuid, inet and json,
- * display types), column by column.
+ * that one says. Where that one says little (no names), it must be proved too: see fence.h.
+ * Where it says all (binlog_row_metadata=FULL) and they differ, the TABLE_MAP alone makes the
+ * definition, helped by an older definition for what the log cannot say (MariaDB's uuid, inet
+ * and json, display types), column by column.
  */
 #ifndef MILLRACE_CAPTURE_MYSQL_DEFINITION_H
 #define MILLRACE_CAPTURE_MYSQL_DEFINITION_H
@@ -20,6 +21,14 @@ enum definition_kind {
     DEFINITION_SEQUENCE,
     DEFINITION_VERSIONED, /* MariaDB: WITH SYSTEM VERSIONING */
     DEFINITION_OTHER,     /* view */
+};
+
+/* What is known of a table, and of where that is true: see fence.h. */
+struct definition {
+    enum definition_kind kind;
+    struct table *table; /* own reference, sealed, version 0; NULL: see kind */
+    bool proved;         /* it holds at the place it was asked for */
+    char why[240];       /* when not proved */
 };
 
 /* Sealed, version 0, fingerprint 0; *out only for DEFINITION_TABLE, else NULL. */

@@ -38,11 +38,13 @@ set_file(struct position *out, const char *file, const char *pos, struct err *e)
            err_set(e, MR_SOURCE_QUERY, "a log position that is no number: %s", pos);
 }
 
+/* The end of the log. */
 MUST static bool
-mysql_file(struct mysql_conn *c, struct arena *a, struct position *out, struct err *e)
+log_end(struct mysql_conn *c, struct arena *a, struct position *out, struct err *e)
 {
     struct mysql_rows rows;
-    bool new_name = mysql_conn_server(c)->version >= 80200;
+    const struct mysql_server *server = mysql_conn_server(c);
+    bool new_name = server->flavor == MYSQL_FLAVOR_MYSQL && server->version >= 80200;
     return select_one(c, a, new_name ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS", &rows,
                       e) &&
            set_file(out, text(rows.cells[0]), text(rows.cells[1]), e);
@@ -95,7 +97,7 @@ read_mark(const struct source *s, struct mysql_conn *c, enum source_mark kind, s
     if (s->info.flavor == FLAVOR_MARIADB)
         return maria_snapshot(c, a, out, e);
     bool by_set = atomic_load(&s->use_gtid) && kind == SOURCE_MARK_LOW;
-    return by_set ? mysql_gtid(c, a, out, e) : mysql_file(c, a, out, e);
+    return by_set ? mysql_gtid(c, a, out, e) : log_end(c, a, out, e);
 }
 
 bool
@@ -121,7 +123,7 @@ read_now(struct source *s, struct mysql_conn *c, struct arena *a, struct positio
 {
     if (s->info.flavor == FLAVOR_MARIADB)
         return maria_snapshot(c, a, out, e) && maria_gtid_at(c, a, out, &out->gtid, e);
-    return mysql_file(c, a, out, e) && (!s->info.gtid || mysql_gtid(c, a, out, e));
+    return log_end(c, a, out, e) && (!s->info.gtid || mysql_gtid(c, a, out, e));
 }
 
 bool
@@ -140,6 +142,21 @@ place_now(struct source *s, struct position *out, struct err *e)
         server_control_failed(s, e);
         position_free(out);
     }
+    return ok;
+}
+
+bool
+place_end(struct mysql_conn *c, struct log_place *out, struct err *e)
+{
+    struct position at;
+    struct arena a;
+    arena_init(&a, 1024);
+    position_init(&at, POSITION_NONE);
+    bool ok = log_end(c, &a, &at, e);
+    memcpy(out->file, at.file, sizeof(out->file));
+    out->pos = at.pos;
+    position_free(&at);
+    arena_free(&a);
     return ok;
 }
 

@@ -19,10 +19,15 @@ struct variable {
     {#n, offsetof(struct server_variables, n), sizeof(((struct server_variables *)0)->n)}
 
 static const struct variable variables[] = {
-    VARIABLE(log_bin),          VARIABLE(binlog_format),
-    VARIABLE(binlog_row_image), VARIABLE(binlog_row_metadata),
-    VARIABLE(gtid_mode),        VARIABLE(server_uuid),
-    VARIABLE(server_id),        VARIABLE(version_comment),
+    VARIABLE(log_bin),
+    VARIABLE(binlog_format),
+    VARIABLE(binlog_row_image),
+    VARIABLE(binlog_row_metadata),
+    VARIABLE(gtid_mode),
+    VARIABLE(server_uuid),
+    VARIABLE(server_id),
+    VARIABLE(version_comment),
+    VARIABLE(lower_case_table_names),
 };
 
 /* ---- connections ---- */
@@ -123,8 +128,9 @@ check_variables(const struct source *s, struct err *e)
         return err_set(e, MR_SOURCE_BINLOG_OFF, "%s: server_id is 0, so it serves no readers",
                        s->conf.uri->host);
     if (!text_same(v->binlog_row_metadata, "FULL"))
-        log_warn("source_metadata_minimal", F_STR("host", s->conf.uri->host),
-                 F_STR("binlog_row_metadata", v->binlog_row_metadata));
+        log_info("source_metadata", F_STR("host", s->conf.uri->host),
+                 F_STR("binlog_row_metadata", v->binlog_row_metadata),
+                 F_STR("names", "from information_schema"));
     return true;
 }
 
@@ -158,6 +164,7 @@ learn_info(struct source *s)
              maria ? "MariaDB" : "MySQL", server->version / 10000, server->version / 100 % 100,
              server->version % 100);
     atomic_store(&s->use_gtid, s->info.gtid && !maria);
+    s->fold_names = strcmp(s->vars.lower_case_table_names, "1") == 0;
 }
 
 MUST static bool
@@ -207,6 +214,7 @@ server_list_tables(struct source *s,
         return false;
     arena_init(&a, 0);
     bool ok =
+        mysql_conn_execf(c, e, "SET SESSION lock_wait_timeout = DEFAULT") &&
         mysql_conn_selectf(c, &a, &rows, e,
                            "SELECT table_schema, table_name FROM information_schema.tables "
                            "WHERE table_type = 'BASE TABLE' AND table_schema NOT IN (%s) "
@@ -220,19 +228,4 @@ server_list_tables(struct source *s,
     }
     arena_free(&a);
     return ok;
-}
-
-bool
-server_lookup(void *source, const struct source_name *name, enum definition_kind *kind,
-              struct table **out, struct err *e)
-{
-    struct source *s = source;
-    struct mysql_conn *c;
-    *out = NULL;
-    if (!server_control(s, &c, e))
-        return false;
-    if (definition_read(c, &s->collations, name, kind, out, e))
-        return true;
-    server_control_failed(s, e);
-    return false;
 }

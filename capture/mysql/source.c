@@ -5,10 +5,13 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "capture/mysql/fence.h"
 #include "capture/mysql/source_private.h"
 
 struct source_decoder {
     struct binlog_decoder *binlog;
+    struct fence *fence;
+    bool ahead; /* the fence may hold a connection */
 };
 
 static const struct source_info *
@@ -18,12 +21,46 @@ source_mysql_info(const struct source *s)
 }
 
 static bool
-source_mysql_describe(struct source *s, const char *database, const char *name,
-                      struct table **out, struct err *e)
+look_up(void *ctx, const struct source_name *name, bool prove, struct definition *out,
+        struct err *e)
 {
-    struct source_name n = {bytes_str(database), bytes_str(name)};
-    enum definition_kind kind;
-    return server_lookup(s, &n, &kind, out, e);
+    struct source_decoder *d = ctx;
+    struct fence_place at;
+    const struct position *whole = binlog_decoder_position(d->binlog);
+    memcpy(at.boundary.file, whole->file, sizeof(at.boundary.file));
+    at.boundary.pos = whole->pos;
+    binlog_decoder_place(d->binlog, &at.at);
+    d->ahead = d->ahead || prove;
+    return fence_define(d->fence, name, prove ? &at : NULL, out, e);
+}
+
+MUST static bool
+define(struct source *s, struct source_decoder *d, const struct source_name *name,
+       struct definition *out, struct err *e)
+{
+    if (d)
+        return look_up(d, name, true, out, e);
+    struct fence *f = fence_new(s);
+    bool ok = fence_define(f, name, NULL, out, e);
+    fence_free(f);
+    return ok;
+}
+
+static bool
+source_mysql_describe(struct source *s, struct source_decoder *d,
+                      const struct source_name *name, struct source_definition *out,
+                      struct err *e)
+{
+    struct definition now;
+    *out = (struct source_definition){0};
+    if (!define(s, d, name, &now, e))
+        return false;
+    if (now.kind == DEFINITION_VERSIONED)
+        return err_set(e, MR_SOURCE_TYPE, "tables with system versioning are not supported");
+    out->table = now.table;
+    out->proved = now.proved;
+    memcpy(out->why, now.why, sizeof(out->why));
+    return true;
 }
 
 /* The decoder and the stream must take the same way: by GTID set or by file. */
@@ -39,13 +76,15 @@ source_mysql_decoder_new(struct source *s, const struct position *from,
         .collations = &s->collations,
         .verify_checksum = s->conf.verify_checksum,
         .use_gtid = from->gtid && s->info.gtid,
+        .fold_names = s->fold_names,
         .scratch = s->conf.scratch,
-        .lookup = server_lookup,
-        .lookup_ctx = s,
+        .lookup = look_up,
     };
     if (!maria)
         atomic_store(&s->use_gtid, conf.use_gtid);
     struct source_decoder *d = mem_zalloc(sizeof(*d));
+    conf.lookup_ctx = d;
+    d->fence = fence_new(s);
     d->binlog = binlog_decoder_new(&conf, from, sink);
     *out = d;
     return true;
@@ -57,12 +96,16 @@ source_mysql_decoder_free(struct source_decoder *d)
     if (!d)
         return;
     binlog_decoder_free(d->binlog);
+    fence_free(d->fence);
     free(d);
 }
 
 static bool
 source_mysql_decode(struct source_decoder *d, struct bytes packet, struct err *e)
 {
+    if (d->ahead)
+        fence_rest(d->fence);
+    d->ahead = false;
     return binlog_decoder_feed(d->binlog, packet, e);
 }
 

@@ -19,6 +19,7 @@ struct server_variables {
     char server_uuid[40];
     char server_id[24];
     char version_comment[64];
+    char lower_case_table_names[8];
 };
 
 struct source {
@@ -28,6 +29,7 @@ struct source {
     struct mysql_conn
         *conn; /* the core thread's; NULL after an error: opened again when needed */
     struct collations collations;
+    bool fold_names;      /* lower_case_table_names is 1 */
     atomic_bool use_gtid; /* positions are GTID sets: MySQL with gtid_mode exactly ON and a
                              position that has one */
     atomic_uint id_shift; /* reader ids that clashed so far */
@@ -52,9 +54,6 @@ MUST bool
 server_list_tables(struct source *s,
                    bool (*each)(void *, const struct source_name *, struct err *), void *ctx,
                    struct err *e);
-MUST bool
-server_lookup(void *source, const struct source_name *name, enum definition_kind *kind,
-              struct table **out, struct err *e);
 
 /* place.c: where the log is */
 /* source_ops.mark. */
@@ -68,10 +67,19 @@ MUST bool
 place_check(struct source *s, struct mysql_conn *c, const struct position *from,
             struct position *start, struct err *e);
 
+/* Where the log ends: nothing is in it that was not before. */
+MUST bool
+place_end(struct mysql_conn *c, struct log_place *out, struct err *e);
+
 /* stream.c */
 MUST bool
 stream_open(struct source *s, const struct position *from, struct source_stream **out,
             struct err *e);
+/* A second stream beside the first, by file and position, under another reader id. The position
+ * is not checked. */
+MUST bool
+stream_open_ahead(struct source *s, const struct position *from, struct source_stream **out,
+                  struct err *e);
 MUST bool
 stream_read(struct source_stream *st, struct source_packet *out, struct err *e);
 void

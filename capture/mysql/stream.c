@@ -26,20 +26,24 @@
 
 struct source_stream {
     struct source *source;
+    bool ahead; /* the second one of this source */
     struct mysql_conn *conn;
 };
 
 /* ---- who we are ---- */
 
+/* Two streams of one id would end each other. */
 static uint32_t
-reader_id(const struct source *s)
+reader_id(const struct source_stream *st)
 {
     char text[256];
+    const struct source *s = st->source;
     if (s->conf.server_id)
-        return s->conf.server_id;
+        return s->conf.server_id + st->ahead;
     int n = snprintf(text, sizeof(text), "%s/%u", s->conf.task, s->conf.number);
     uint32_t hash = hash_crc32(0, bytes_of(text, n < 0 ? 0 : strlen(text)));
-    return READER_ID_FIRST + (hash + atomic_load(&s->id_shift) * 7) % READER_ID_COUNT;
+    uint32_t shift = atomic_load(&s->id_shift) * 7 + (st->ahead ? READER_ID_COUNT / 2 : 0);
+    return READER_ID_FIRST + (hash + shift) % READER_ID_COUNT;
 }
 
 /* A uuid of task, source and id: the server ends an older stream with the same one, which can
@@ -84,7 +88,7 @@ MUST static bool
 ask(struct source_stream *st, const struct position *start, uint32_t id, struct err *e)
 {
     struct buf b = {0}, set = {0};
-    bool gtid = atomic_load(&st->source->use_gtid) && !start->xa_file[0];
+    bool gtid = !st->ahead && atomic_load(&st->source->use_gtid) && !start->xa_file[0];
     if (gtid) {
         gtid_set_encode(start->gtid, &set);
         add_le(&b, DUMP_THROUGH_GTID, 2);
@@ -110,7 +114,7 @@ MUST static bool
 begin(struct source_stream *st, const struct position *from, struct err *e)
 {
     struct position start;
-    uint32_t id = reader_id(st->source);
+    uint32_t id = reader_id(st);
     position_init(&start, from->kind);
     bool ok = place_check(st->source, st->conn, from, &start, e) && handshake(st, id, e) &&
               ask(st, &start, id, e);
@@ -119,6 +123,31 @@ begin(struct source_stream *st, const struct position *from, struct err *e)
                  F_U64("reader_id", id), F_STR("file", start.file), F_U64("pos", start.pos));
     position_free(&start);
     return ok;
+}
+
+MUST static bool
+begin_ahead(struct source_stream *st, const struct position *from, struct err *e)
+{
+    uint32_t id = reader_id(st);
+    if (from->pos > UINT32_MAX) /* the command has 32 bits */
+        return err_set(e, MR_SOURCE_EVENT, "%s:%" PRIu64 " is above 4 GiB", from->file,
+                       from->pos);
+    return handshake(st, id, e) && ask(st, from, id, e);
+}
+
+bool
+stream_open_ahead(struct source *s, const struct position *from, struct source_stream **out,
+                  struct err *e)
+{
+    struct source_stream *st = mem_zalloc(sizeof(*st));
+    st->source = s;
+    st->ahead = true;
+    if (!server_connect(s, READ_TIMEOUT_S, &st->conn, e) || !begin_ahead(st, from, e)) {
+        stream_close(st);
+        return false;
+    }
+    *out = st;
+    return true;
 }
 
 bool

@@ -102,6 +102,20 @@ on_table(void *ctx, const struct source_name *name, struct source_known *out, st
     return true;
 }
 
+/* What a table was before a statement on it is of no use any more. */
+static void
+forget(struct cat *cat, const struct source_name *name)
+{
+    for (struct known_table **k = &cat->tables; *k;) {
+        const struct table *t = (*k)->table;
+        if (bytes_eq(name->database, bytes_str(t->database)) &&
+            (name->table.n == 0 || bytes_eq(name->table, bytes_str(t->name))))
+            *k = (*k)->next;
+        else
+            k = &(*k)->next;
+    }
+}
+
 static bool
 on_version(void *ctx, struct table *t, void **user, struct err *e)
 {
@@ -153,8 +167,10 @@ on_ddl(void *ctx, const struct source_ddl *ddl, struct err *e)
 {
     static const char *const kinds[] = {"create", "alter",         "drop",
                                         "rename", "drop_database", "unclear"};
-    (void)ctx;
+    struct cat *cat = ctx;
     (void)e;
+    for (size_t i = 0; i < ddl->name_count; i++)
+        forget(cat, &ddl->names[i]);
     if (counting)
         return true;
     struct json *o = json_object_new(), *names = json_array_new();
@@ -225,9 +241,18 @@ stream(struct source *s, const char *from_text, const char *until_text)
     struct source_packet p;
     uint64_t bytes = 0, packets = 0, waits = 0;
     arena_init(&cat.arena, 1 << 20);
-    struct source_sink sink = {&cat,       &cat.arena,   on_begin,       on_table,
-                               on_version, on_rows,      on_truncate,    on_ddl,
-                               on_end,     on_heartbeat, on_table_error, on_missed};
+    struct source_sink sink = {.ctx = &cat,
+                               .arena = &cat.arena,
+                               .txn_begin = on_begin,
+                               .table = on_table,
+                               .table_version = on_version,
+                               .rows = on_rows,
+                               .truncate = on_truncate,
+                               .ddl = on_ddl,
+                               .txn_end = on_end,
+                               .heartbeat = on_heartbeat,
+                               .table_error = on_table_error,
+                               .rows_missed = on_missed};
     read_position(from_text, &from);
     read_position(until_text, &until);
     if (!ops->decoder_new(s, &from, &sink, &d, &e) || !ops->stream_open(s, &from, &st, &e))
@@ -254,16 +279,26 @@ stream(struct source *s, const char *from_text, const char *until_text)
     ops->decoder_free(d);
 }
 
+static struct table *
+look_up(struct source *s, const char *database, const char *table)
+{
+    struct err e;
+    struct source_name name = {bytes_str(database), bytes_str(table)};
+    struct source_definition d;
+    if (!ops->describe(s, NULL, &name, &d, &e))
+        die(&e);
+    return d.table;
+}
+
 static void
 load(struct source *s, const char *database, const char *name, const char *rows_max)
 {
     struct err e;
-    struct table *t = NULL;
+    struct table *t = look_up(s, database, name);
     struct source_loader *l = NULL;
     struct arena arenas[2];
-    uint64_t max;
-    if (!text_u64(rows_max, &max) || !ops->describe(s, database, name, &t, &e) ||
-        !ops->loader_open(s, &l, &e))
+    uint64_t max = 0;
+    if (!t || !text_u64(rows_max, &max) || !ops->loader_open(s, &l, &e))
         die(&e);
     arena_init(&arenas[0], 1 << 20);
     arena_init(&arenas[1], 1 << 20);
@@ -314,10 +349,7 @@ now(struct source *s)
 static void
 describe(struct source *s, const char *database, const char *name)
 {
-    struct err e;
-    struct table *t = NULL;
-    if (!ops->describe(s, database, name, &t, &e))
-        die(&e);
+    struct table *t = look_up(s, database, name);
     print(t ? table_to_json(t) : json_null_new());
 }
 

@@ -158,9 +158,18 @@ collect(struct source *s, struct race *r, const struct position *from,
     struct source_stream *st;
     struct source_decoder *d;
     struct source_packet p;
-    struct source_sink sink = {r,          &r->arena,    on_begin,       on_table,
-                               on_version, on_rows,      on_truncate,    on_ddl,
-                               on_end,     on_heartbeat, on_table_error, on_missed};
+    struct source_sink sink = {.ctx = r,
+                               .arena = &r->arena,
+                               .txn_begin = on_begin,
+                               .table = on_table,
+                               .table_version = on_version,
+                               .rows = on_rows,
+                               .truncate = on_truncate,
+                               .ddl = on_ddl,
+                               .txn_end = on_end,
+                               .heartbeat = on_heartbeat,
+                               .table_error = on_table_error,
+                               .rows_missed = on_missed};
     if (!ops->decoder_new(s, from, &sink, &d, &e) || !ops->stream_open(s, from, &st, &e))
         die(&e);
     while (!position_covers(ops->decoder_position(d), until)) {
@@ -199,16 +208,17 @@ static void
 read_all(struct source *s, struct race *r, struct read *reads, size_t n)
 {
     struct err e;
-    struct table *t;
+    struct source_name name = {bytes_str(r->database), bytes_str(r->table)};
+    struct source_definition d;
     struct source_loader *l;
     struct source_chunk c;
     struct arena a;
-    if (!ops->describe(s, r->database, r->table, &t, &e) || !ops->loader_open(s, &l, &e))
+    if (!ops->describe(s, NULL, &name, &d, &e) || !ops->loader_open(s, &l, &e))
         die(&e);
     arena_init(&a, 0);
     for (size_t i = 0; i < n; i++) {
         struct source_chunk_request q = {
-            .table = t, .rows_max = 10, .bytes_max = 65536, .arena = &a};
+            .table = d.table, .rows_max = 10, .bytes_max = 65536, .arena = &a};
         if (!ops->mark(l, SOURCE_MARK_LOW, &reads[i].low, &e) || !ops->chunk(l, &q, &c, &e) ||
             !ops->mark(l, SOURCE_MARK_HIGH, &reads[i].high, &e))
             die(&e);
@@ -216,7 +226,7 @@ read_all(struct source *s, struct race *r, struct read *reads, size_t n)
         arena_reset(&a);
     }
     ops->loader_close(l);
-    table_unref(t);
+    table_unref(d.table);
     arena_free(&a);
 }
 

@@ -36,7 +36,8 @@ on_table(void *ctx, const struct source_name *name, struct source_known *out, st
     (void)name;
     (void)e;
     struct world *w = ctx;
-    *out = (struct source_known){.wanted = !w->unwanted, .table = w->table};
+    *out = (struct source_known){
+        .wanted = !w->unwanted, .table = w->table, .unproved = w->unproved};
     return true;
 }
 
@@ -48,6 +49,17 @@ on_version(void *ctx, struct table *t, void **user, struct err *e)
     struct world *w = ctx;
     table_unref(w->table);
     w->table = t;
+    w->unproved = false;
+    return true;
+}
+
+static bool
+on_gap(void *ctx, const struct source_name *name, void *user, struct err *e)
+{
+    (void)name;
+    (void)user;
+    (void)e;
+    ((struct world *)ctx)->gaps++;
     return true;
 }
 
@@ -113,15 +125,29 @@ on_table_error(void *ctx, const struct source_name *name, void *user, const stru
     return ((struct world *)ctx)->tolerant;
 }
 
+/* Nothing unless the world defines d.t (id INT NOT NULL primary key), proved if it says so. */
 static bool
-no_definition(void *ctx, const struct source_name *name, enum definition_kind *kind,
-              struct table **out, struct err *e)
+one_definition(void *ctx, const struct source_name *name, bool prove, struct definition *out,
+               struct err *e)
 {
-    (void)ctx;
     (void)name;
     (void)e;
-    *kind = DEFINITION_NONE;
-    *out = NULL;
+    struct world *w = ctx;
+    w->lookups++;
+    *out = (struct definition){.kind = DEFINITION_NONE};
+    if (!w->defines)
+        return true;
+    struct table *t = table_new("d", "t");
+    t->columns = arena_zalloc(&t->arena, sizeof(*t->columns));
+    t->columns[0] = (struct column){.name = "id", .type = COL_INT, .source_type = "int"};
+    t->column_count = 1;
+    t->uniques = arena_zalloc(&t->arena, sizeof(*t->uniques));
+    uint16_t *columns = arena_zalloc(&t->arena, sizeof(*columns));
+    uint32_t *prefixes = arena_zalloc(&t->arena, sizeof(*prefixes));
+    t->uniques[t->unique_count++] = (struct unique_key){"PRIMARY", columns, prefixes, 1};
+    table_seal(t);
+    *out =
+        (struct definition){.kind = DEFINITION_TABLE, .table = t, .proved = prove && w->proof};
     return true;
 }
 
@@ -133,15 +159,26 @@ world_open_at(struct world *w, enum source_flavor flavor, const struct position 
     if (!collations.by_id)
         support_collations(&collations);
     arena_init(&w->arena, 0);
-    w->sink = (struct source_sink){w,          &w->arena,    on_begin,       on_table,
-                                   on_version, on_rows,      on_truncate,    on_ddl,
-                                   on_end,     on_heartbeat, on_table_error, on_missed};
+    w->sink = (struct source_sink){.ctx = w,
+                                   .arena = &w->arena,
+                                   .txn_begin = on_begin,
+                                   .table = on_table,
+                                   .table_version = on_version,
+                                   .gap = on_gap,
+                                   .rows = on_rows,
+                                   .truncate = on_truncate,
+                                   .ddl = on_ddl,
+                                   .txn_end = on_end,
+                                   .heartbeat = on_heartbeat,
+                                   .table_error = on_table_error,
+                                   .rows_missed = on_missed};
     struct binlog_decoder_conf conf = {.flavor = flavor,
                                        .collations = &collations,
                                        .verify_checksum = true,
                                        .scratch = "/tmp",
                                        .use_gtid = from->gtid != NULL,
-                                       .lookup = no_definition};
+                                       .lookup = one_definition,
+                                       .lookup_ctx = w};
     w->decoder = binlog_decoder_new(&conf, from, &w->sink);
 }
 

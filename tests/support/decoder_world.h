@@ -16,7 +16,10 @@ struct world {
     char last_id[TXN_ID_MAX];
     struct table *table;
     bool unwanted;
-    bool tolerant;   /* a table that cannot go on is left out; else its error ends all */
+    bool unproved;
+    unsigned gaps, lookups;
+    bool defines, proof; /* what a lookup gives */
+    bool tolerant;       /* a table that cannot go on is left out; else its error ends all */
     struct buf told; /* "begin ID;c 5;end;": transactions, and the first column of rows after */
 };
 

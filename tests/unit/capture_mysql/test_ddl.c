@@ -209,12 +209,51 @@ no_prefix_of_a_statement_harms(void **state)
         }
 }
 
+static void
+names_without_case_are_lower_case_in_every_script(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct ddl q;
+    arena_init(&a, 0);
+    ddl_classify(BYTES_LIT("RENAME TABLE Shop.`\xc3\x84\xd0\x9a` TO b, `x\xff` TO C"),
+                 BYTES_LIT("D"), &a, &q);
+    ddl_fold_names(&q, &a);
+    assert_int_equal(q.ddl.name_count, 4);
+    assert_true(bytes_eq(q.ddl.names[0].database, BYTES_LIT("shop")));
+    assert_true(bytes_eq(q.ddl.names[0].table, BYTES_LIT("\xc3\xa4\xd0\xba")));
+    assert_true(bytes_eq(q.ddl.names[1].database, BYTES_LIT("d")));
+    assert_true(bytes_eq(q.ddl.names[2].table, BYTES_LIT("x\xff")));
+    assert_true(bytes_eq(q.ddl.names[3].table, BYTES_LIT("c")));
+    arena_free(&a);
+}
+
+static void
+a_name_said_means_a_table_or_all_of_a_database(void **state)
+{
+    (void)state;
+    const struct source_name t = {BYTES_LIT("d"), BYTES_LIT("t")};
+    const struct source_name upper = {BYTES_LIT("D"), BYTES_LIT("T")};
+    const struct source_name all = {BYTES_LIT("d"), {NULL, 0}};
+    const struct source_name other = {BYTES_LIT("d"), BYTES_LIT("tt")};
+    const struct source_name accent = {BYTES_LIT("d"), BYTES_LIT("\xc3\x84t")};
+    assert_true(ddl_name_means(&t, &t, false));
+    assert_true(ddl_name_means(&all, &t, false));
+    assert_false(ddl_name_means(&upper, &t, false));
+    assert_true(ddl_name_means(&upper, &t, true));
+    assert_false(ddl_name_means(&other, &t, true));
+    assert_false(ddl_name_means(&t, &other, true));
+    assert_true(ddl_name_means(&accent, &t, true)); /* too often rather than too seldom */
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_statement_is_classified_as_listed),
         cmocka_unit_test(added_and_dropped_columns_are_told_with_their_defaults),
+        cmocka_unit_test(names_without_case_are_lower_case_in_every_script),
+        cmocka_unit_test(a_name_said_means_a_table_or_all_of_a_database),
         cmocka_unit_test(no_prefix_of_a_statement_harms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,9 @@
 
 #include "support/decoder_world.h"
 
+/* The same without metadata. */
+static const uint8_t bare_map[] = {42, 0, 0, 0, 0, 0, 1, 0, 1, 'd', 0, 1, 't', 0, 1, 3, 0, 0};
+
 static void
 lengths_are_summed_where_headers_say_nothing(void **state)
 {
@@ -162,10 +165,99 @@ every_cut_of_an_event_is_refused(void **state)
     buf_free(&b);
 }
 
+static void
+one_row(struct world *w, const uint8_t *map, size_t n)
+{
+    struct buf b = {0};
+    world_must_feed(w, BINLOG_QUERY, 0, world_query(&b, "BEGIN"));
+    world_must_feed(w, BINLOG_TABLE_MAP, 0, bytes_of(map, n));
+    world_must_feed(w, BINLOG_WRITE_ROWS, 0, bytes_of(world_write_rows, WORLD_WRITE_ROWS));
+    world_must_feed(w, BINLOG_XID, 0, BYTES_LIT("12345678"));
+    buf_free(&b);
+}
+
+static void
+must_refuse_row(struct world *w, const uint8_t *map, size_t n, enum err_code code)
+{
+    struct buf b = {0};
+    struct err e;
+    world_must_feed(w, BINLOG_QUERY, 0, world_query(&b, "BEGIN"));
+    world_must_feed(w, BINLOG_TABLE_MAP, 0, bytes_of(map, n));
+    assert_false(world_feed(w, BINLOG_WRITE_ROWS, 0, 0,
+                            bytes_of(world_write_rows, WORLD_WRITE_ROWS), &e));
+    assert_int_equal(e.code, code);
+    buf_free(&b);
+}
+
+static void
+rows_without_names_need_a_definition_that_is_proved(void **state)
+{
+    (void)state;
+    struct world w;
+    struct buf b = {0};
+    world_open(&w, FLAVOR_MYSQL, "b.000001", 4);
+    w.defines = w.proof = true;
+    one_row(&w, bare_map, sizeof(bare_map));
+    one_row(&w, bare_map, sizeof(bare_map));
+    assert_int_equal(w.rows, 2);
+    assert_int_equal(w.lookups, 1);
+    world_must_feed(&w, BINLOG_QUERY, 0, world_query(&b, "ALTER TABLE t ADD x INT"));
+    assert_int_equal(w.ddls, 1);
+    w.unproved = true; /* what a core says that got no proof */
+    one_row(&w, bare_map, sizeof(bare_map));
+    one_row(&w, bare_map, sizeof(bare_map));
+    assert_int_equal(w.rows, 2);
+    assert_int_equal(w.gaps, 2); /* asked again each time */
+    assert_int_equal(w.lookups, 1);
+    w.unproved = false;
+    one_row(&w, bare_map, sizeof(bare_map));
+    assert_int_equal(w.rows, 3);
+    table_unref(w.table);
+    w.table = NULL;
+    w.proof = false;
+    world_must_feed(&w, BINLOG_QUERY, 0, world_query(&b, "ALTER TABLE t ADD x INT"));
+    must_refuse_row(&w, bare_map, sizeof(bare_map), MR_SOURCE_UNPROVED);
+    buf_free(&b);
+    world_close(&w);
+}
+
+static void
+names_in_the_log_are_a_proof(void **state)
+{
+    (void)state;
+    struct world w;
+    world_open(&w, FLAVOR_MYSQL, "b.000001", 4);
+    w.unproved = true;
+    one_row(&w, bare_map, sizeof(bare_map));
+    assert_int_equal(w.gaps, 1);
+    one_row(&w, world_table_map, WORLD_TABLE_MAP);
+    assert_false(w.unproved);
+    one_row(&w, bare_map, sizeof(bare_map));
+    assert_int_equal(w.rows, 2);
+    world_close(&w);
+}
+
+static void
+a_definition_that_the_log_contradicts_is_not_used(void **state)
+{
+    (void)state;
+    struct world w;
+    static const uint8_t nullable[] = {42,  0, 0, 0,   0, 0, 1, 0, 1,
+                                       'd', 0, 1, 't', 0, 1, 3, 0, 1};
+    world_open(&w, FLAVOR_MARIADB, "b.000001", 4);
+    w.defines = w.proof = true;
+    one_row(&w, bare_map, sizeof(bare_map));
+    must_refuse_row(&w, nullable, sizeof(nullable), MR_SOURCE_TABLE_SCHEMA);
+    world_close(&w);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_without_names_need_a_definition_that_is_proved),
+        cmocka_unit_test(names_in_the_log_are_a_proof),
+        cmocka_unit_test(a_definition_that_the_log_contradicts_is_not_used),
         cmocka_unit_test(lengths_are_summed_where_headers_say_nothing),
         cmocka_unit_test(positions_go_on_above_four_gigabytes),
         cmocka_unit_test(rotations_and_heartbeats_move_the_position_of_an_idle_stream),

@@ -189,14 +189,14 @@ on_table_error(void *ctx, const struct source_name *name, void *user, const stru
 }
 
 static bool
-no_definition(void *ctx, const struct source_name *name, enum definition_kind *kind,
-              struct table **out, struct err *e)
+no_definition(void *ctx, const struct source_name *name, bool prove, struct definition *out,
+              struct err *e)
 {
     (void)ctx;
+    (void)prove;
     (void)e;
     bool sequence = bytes_eq(name->table, BYTES_LIT("s_seq"));
-    *kind = sequence ? DEFINITION_SEQUENCE : DEFINITION_NONE;
-    *out = NULL;
+    *out = (struct definition){.kind = sequence ? DEFINITION_SEQUENCE : DEFINITION_NONE};
     return true;
 }
 
@@ -215,9 +215,18 @@ feed_file(struct fold *f, enum source_flavor flavor, struct bytes file)
 {
     struct err e;
     struct position from;
-    struct source_sink sink = {f,          &f->arena,    on_begin,       on_table,
-                               on_version, on_rows,      on_truncate,    on_ddl,
-                               on_end,     on_heartbeat, on_table_error, on_missed};
+    struct source_sink sink = {.ctx = f,
+                               .arena = &f->arena,
+                               .txn_begin = on_begin,
+                               .table = on_table,
+                               .table_version = on_version,
+                               .rows = on_rows,
+                               .truncate = on_truncate,
+                               .ddl = on_ddl,
+                               .txn_end = on_end,
+                               .heartbeat = on_heartbeat,
+                               .table_error = on_table_error,
+                               .rows_missed = on_missed};
     struct binlog_decoder_conf conf = {.flavor = flavor,
                                        .collations = &f->collations,
                                        .verify_checksum = true,
