@@ -5,10 +5,9 @@
 MR_CODE(1001, SOURCE_UNREACHABLE, ERR_RETRY, "the source does not answer",
         "nothing lost; the position is kept and the connection is tried again",
         "check host, port, network and that the server runs")
-MR_CODE(
-    1002, SOURCE_LOGIN, ERR_TASK, "the source refused the login",
-    "nothing lost; the task is stopped and its position kept",
-    "correct user or password in the source URI, or unlock the account, then resume the task")
+MR_CODE(1002, SOURCE_LOGIN, ERR_TASK, "the source refused the login",
+        "nothing lost; the task is stopped and its position kept",
+        "correct the source URI, or unlock the account, then resume the task")
 MR_CODE(1003, SOURCE_GRANT, ERR_TASK, "the source account lacks a right",
         "nothing lost; the task is stopped and its position kept",
         "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* and SELECT on the tables, then "
@@ -24,10 +23,9 @@ MR_CODE(1006, SOURCE_ROW_IMAGE, ERR_TASK, "binlog_row_image is not FULL",
 MR_CODE(1007, SOURCE_PURGED, ERR_TASK, "the source has purged log that was not read yet",
         "changes between the kept position and the oldest log are gone from the source",
         "restart the task: it loads every table again")
-MR_CODE(
-    1008, SOURCE_IDENTITY, ERR_TASK, "another server answers at the source's address",
-    "nothing read from it; the position is kept",
-    "correct the address; if the new server replaces the old one for good, restart the task")
+MR_CODE(1008, SOURCE_IDENTITY, ERR_TASK, "another server answers at the source's address",
+        "nothing read from it; the position is kept",
+        "correct the address; if the new server is there for good, restart the task")
 MR_CODE(1009, SOURCE_EVENT, ERR_TASK, "the binary log holds an event that is not understood",
         "nothing skipped; the position before it is kept",
         "report the event type and server version")
@@ -80,10 +78,9 @@ MR_CODE(2004, KAFKA_LOST, ERR_TASK, "Kafka lost committed records",
 MR_CODE(2005, KAFKA_PURGED, ERR_TASK, "records not yet applied are no longer retained",
         "nothing applied past the gap; the task is stopped",
         "raise the topics' retention, then restart the task: it loads every table again")
-MR_CODE(
-    2006, KAFKA_ROW_TOO_LARGE, ERR_TABLE, "a row is above the topic's message limit",
-    "this table stops before the row, its position is kept; the others go on",
-    "raise max.message.bytes of the topic and kafka.message.max.bytes, then resume the task")
+MR_CODE(2006, KAFKA_ROW_TOO_LARGE, ERR_TABLE, "a row is above the topic's message limit",
+        "this table stops before the row, its position is kept; the others go on",
+        "raise max.message.bytes of the topic, kafka.message.max.bytes; resume the task")
 MR_CODE(2007, KAFKA_FENCED, ERR_UNKNOWN, "the producer was fenced",
         "nothing lost; the claims are read before anything else is written", "none needed")
 MR_CODE(2008, KAFKA_UNKNOWN_OUTCOME, ERR_UNKNOWN,
