@@ -140,8 +140,9 @@ take_schema(struct thrift_reader *t, struct parquet_meta *m, struct err *e)
                            e);
         l->id = el.id > 0 && el.id <= INT32_MAX ? (int32_t)el.id : 0;
         l->optional = el.repetition == REPETITION_OPTIONAL;
-        l->physical = (enum parquet_physical)el.physical;
         l->known = type_of(&el, &l->type);
+        if (l->known)
+            l->physical = parquet_physical(&l->type);
     }
     return true;
 }

@@ -352,7 +352,7 @@ put_container(uint8_t type, struct bytes at, struct buf *out, unsigned depth)
         return false;
     buf_add_byte(out, c.object ? '{' : '[');
     for (uint64_t i = 0; i < c.count && !out->failed; i++) {
-        struct json_element x;
+        struct json_element x = {0};
         if (!json_binary_next(&c, &x))
             return false;
         if (i)
