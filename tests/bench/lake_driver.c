@@ -8,7 +8,8 @@
  * {"op":"reload"}
  * {"op":"schema","changes":[{"kind":"add","name":..,"type":..},..]}
  * {"op":"commit", and any of          every part is optional
- *  "files":[{"name":..,"rows":[[cell,..],..],"group_rows":N}]   data files to add
+ *  "files":[{"name":..,"rows":[[cell,..],..],"group_rows":N,   data files to add
+ *            "metrics":[NAME,..] of the columns: bounds, full, counts, none}]
  *  "delete":{NAME:[pos,..]}           rows of earlier files
  *  "drop":[NAME,..]                   earlier files, whole
  *  "properties":{..},"base":[KEY,VALUE or null],"claim":true,"operation":..,"merge_at":N,
@@ -125,13 +126,26 @@ new_location(const char *folder, const char *suffix)
                         table->state.metadata->location, folder, uuid, suffix);
 }
 
+static enum parquet_metrics
+metrics_of(const char *name)
+{
+    static const char *const all[] = {"bounds", "full", "counts", "none"};
+    size_t i = 0;
+    while (i + 1 < ARRAY_LEN(all) && strcmp(name, all[i]) != 0)
+        i++;
+    return (enum parquet_metrics)i;
+}
+
 static bool
 add_file(struct commit *c, const struct lake_schema *s, const struct json *spec, struct err *e)
 {
     struct parquet_column *columns =
         arena_zalloc(&mem, (s->field_count + 1) * sizeof(*columns));
-    for (uint32_t i = 0; i < s->field_count; i++)
+    const struct json *metrics = json_get(spec, "metrics");
+    for (uint32_t i = 0; i < s->field_count; i++) {
         columns[i].field = s->fields[i];
+        columns[i].metrics = metrics_of(json_str_value(json_at(metrics, i), "bounds"));
+    }
     struct parquet_conf conf = {.columns = columns,
                                 .column_count = s->field_count,
                                 .codec = PARQUET_ZSTD,

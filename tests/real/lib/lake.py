@@ -140,7 +140,7 @@ def cell(value):
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, decimal.Decimal):
-        return str(value)
+        return format(value, "f")
     if isinstance(value, uuid.UUID):
         return value.bytes.hex()
     if isinstance(value, str) and UUID_TEXT.fullmatch(value):
@@ -198,3 +198,6 @@ class Duck:
     def read(self, metadata, snapshot):
         return normal(self.connection.execute(
             f"SELECT * FROM iceberg_scan('{metadata}', snapshot_from_id={snapshot}::UBIGINT)").to_arrow_table())
+
+    def count(self, source, *parameters):
+        return self.connection.execute(f"SELECT count(*) FROM {source}", list(parameters)).fetchone()[0]
