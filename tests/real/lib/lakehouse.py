@@ -42,8 +42,11 @@ class Lakehouse(Warehouse):
             return [f.name for f in loaded.schema().fields], []
         if not duck:
             return normal(loaded.scan(snapshot_id=snapshot).to_arrow())
+        return self.duckdb().read(loaded.metadata_location, snapshot or loaded.current_snapshot().snapshot_id)
+
+    def duckdb(self):
         self.duck = self.duck or Duck()
-        return self.duck.read(loaded.metadata_location, snapshot or loaded.current_snapshot().snapshot_id)
+        return self.duck
 
     def snapshots(self, table):
         """Of main, oldest first."""

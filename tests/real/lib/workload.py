@@ -191,17 +191,17 @@ class Ladder(Workload):
 
 
 class Bank(Workload):
-    """Accounts in two tables; each transaction moves money between any two, or three."""
+    """Accounts in two tables, or those named; each transaction moves money between any two, or three."""
 
-    def __init__(self, database, accounts=200, seed=None):
-        self.database, self.accounts = database, accounts
+    def __init__(self, database, accounts=200, seed=None, tables=("bank_a", "bank_b")):
+        self.database, self.accounts, self.tables = database, accounts, tables
         super().__init__(seed)
 
-    total = property(lambda self: self.accounts * 2 * 1000)
+    total = property(lambda self: self.accounts * len(self.tables) * 1000)
 
     def create(self, server):
         server.execute(f"CREATE DATABASE IF NOT EXISTS `{self.database}`")
-        for table in ("bank_a", "bank_b"):
+        for table in self.tables:
             server.execute(f"CREATE TABLE `{self.database}`.{table} (id INT PRIMARY KEY, balance BIGINT NOT NULL)")
             values = ",".join(f"({i},1000)" for i in range(self.accounts))
             server.execute(f"INSERT INTO `{self.database}`.{table} VALUES {values}")
@@ -209,7 +209,7 @@ class Bank(Workload):
 
     def step(self, cursor):
         count = self.random.choice((2, 2, 2, 3, 8))
-        places = [(self.random.choice("ab"), self.random.randrange(self.accounts)) for _ in range(count)]
+        places = [(self.random.choice(self.tables), self.random.randrange(self.accounts)) for _ in range(count)]
         left = 0
         for table, account in places[1:]:
             amount = self.random.randrange(-50, 50)
@@ -221,7 +221,7 @@ class Bank(Workload):
         return count
 
     def add(self, cursor, table, account, amount):
-        cursor.execute(f"UPDATE `{self.database}`.bank_{table} SET balance = balance + {amount} WHERE id = {account}")
+        cursor.execute(f"UPDATE `{self.database}`.{table} SET balance = balance + {amount} WHERE id = {account}")
 
 
 class BankChecker:
