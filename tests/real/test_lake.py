@@ -8,7 +8,7 @@ import sqlite3
 
 import pytest
 
-from lib import spark
+from lib import readers, spark
 from lib.lake import Died, Driver, Duck, Expected, Refused, Truth, Warehouse, read_pyiceberg
 
 FIELDS = [("id", "long"), ("a", "int"), ("b", "double"), ("c", "string"), ("d", "decimal(9,2)"), ("e", "decimal(20, 4)"),
@@ -416,3 +416,18 @@ def test_commits_go_on_behind_sparks_compaction_and_delete(driver, warehouse, ve
         h.check()
         (names, rows), = spark.read(warehouse.database, warehouse.location, "ns.t", ["main"])
         h.snapshots[-1][1].check(names, rows, "Spark behind our commits on its files")
+
+
+# Readers that are too large for every run. ClickHouse reads no deletion vectors, and a time of day as seconds.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader, version, schema", [("polars", 2, SCHEMA), ("polars", 3, SCHEMA), ("clickhouse", 2, WITHOUT_TIME)])
+def test_other_readers_read_every_snapshot_as_the_truth(driver, warehouse, reader, version, schema):
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, version, schema, seed=version)
+        live_through_everything(h)
+        metadata = warehouse.pyiceberg("ns.t").metadata_location
+        read = readers.read(reader, metadata, [s for s, _ in h.snapshots])
+        for (snapshot, expected), (names, rows) in zip(h.snapshots, read, strict=True):
+            expected.check(names, rows, f"{reader} at {snapshot}")
