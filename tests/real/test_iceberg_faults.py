@@ -79,7 +79,7 @@ class Work:
         return len(found)
 
     def kill_at_random(self, r, kills):
-        """Every fifth time it is waited for that apply goes on, else it may die while it starts. Gives back how many
+        """Every second time it is waited for that apply goes on, else it may die while it starts. Gives back how many
         kills met changes that were not in the lake."""
         flying = 0
         for i in range(kills):
@@ -89,7 +89,7 @@ class Work:
             self.apply.kill()
             flying += made > self.tick()
             self.apply.start()
-            if i % 5 == 4:
+            if i % 2:
                 self.goes_on(f"apply goes on after kill {i}")
         return flying
 
