@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The demonstration: a shop in MySQL with a live writer, copied through Kafka into MariaDB or an Iceberg lakehouse.
+"""The demonstration: a shop in MySQL with a live writer, copied through Kafka into an Iceberg lakehouse, or MariaDB.
 
 Starts its own servers on loopback, creates one task with the product's own command, shows the first load and then the
 live lag, kills both workers with SIGKILL once, and compares source and target row by row with an independent client.
 
-    demo.py [--sink mysql|iceberg] [--rows N] [--seconds N] [--keep]
+    demo.py [--sink iceberg|mysql] [--rows N] [--seconds N] [--keep]
                                                MILLRACE_BUILD: folder of the programs (build/release/bin)
 
 The lakehouse is a local folder with a SQLite catalog; DuckDB reads it.
@@ -318,7 +318,8 @@ def scenario(options, kafka, source, target, workers):
     say(f"writer stopped after {writer.transactions:,} transactions; drained in {time.monotonic() - begin:.1f} s; "
         "comparing row by row")
     rows, wrong = compare_lake(source, target) if options.sink == "iceberg" else compare(source, target)
-    say(f"{'EQUAL' if not wrong else 'DIFFERENT'}: {rows:,} rows compared, {wrong} different")
+    reader = "DuckDB reads the lake's tables: " if options.sink == "iceberg" else ""
+    say(f"{'EQUAL' if not wrong else 'DIFFERENT'}: {reader}{rows:,} rows compared, {wrong} different")
     return 1 if wrong else 0
 
 
@@ -335,7 +336,7 @@ def start_servers(servers):
 
 def main():
     parser = argparse.ArgumentParser(description="the demonstration")
-    parser.add_argument("--sink", choices=("mysql", "iceberg"), default="mysql", help="kind of the target")
+    parser.add_argument("--sink", choices=("iceberg", "mysql"), default="iceberg", help="kind of the target")
     parser.add_argument("--rows", type=int, default=200_000, help="rows of the shop")
     parser.add_argument("--seconds", type=float, default=12, help="of live lag to show")
     parser.add_argument("--keep", action="store_true", help="keep the folder of data and logs")
