@@ -13,7 +13,8 @@
 #include "base/mem.h"
 #include "lake/key_index_file.h"
 
-#define ROWS_MIN   100000
+#define ROWS_MIN   4096
+#define JOIN_RATIO 8    /* entries a key, below which the file is walked */
 #define PROBES_MAX 4096 /* keys of a batch, above which bounds and filters are not asked */
 #define PREFIX     "keys-"
 #define NAME_BYTES (sizeof PREFIX - 1 + 32)
@@ -43,7 +44,7 @@ struct key_batch {
     struct map map; /* hash as bytes -> number */
     struct key_hash *hashes;
     struct cell *natives;
-    uint32_t *order; /* numbers, ascending by hash, of the first `ordered` keys */
+    struct key_entry *sorted; /* of the first `ordered` keys; position: a key's number */
     size_t count, cap, ordered;
     struct buf text;
 };
@@ -191,7 +192,7 @@ key_batch_free(struct key_batch *b)
     buf_free(&b->text);
     free(b->hashes);
     free(b->natives);
-    free(b->order);
+    free(b->sorted);
     free(b);
 }
 
@@ -465,28 +466,65 @@ discard(struct key_index *x, const char *name)
     free(path);
 }
 
-static int
-compare_hashes(const void *one, const void *two, void *ctx)
-{
-    const struct key_hash *hashes = ctx;
-    const struct key_hash *a = &hashes[*(const uint32_t *)one];
-    const struct key_hash *b = &hashes[*(const uint32_t *)two];
-    if (a->high != b->high)
-        return a->high < b->high ? -1 : 1;
-    return (a->low > b->low) - (a->low < b->low);
-}
-
 /* In the order of the files' entries memory is met in order, too. */
 static void
 order_keys(struct key_batch *b)
 {
     if (b->ordered == b->count)
         return;
-    b->order = mem_realloc(b->order, b->count * sizeof *b->order);
+    b->sorted = mem_realloc(b->sorted, b->count * sizeof *b->sorted);
     for (size_t i = 0; i < b->count; i++)
-        b->order[i] = (uint32_t)i;
-    qsort_r(b->order, b->count, sizeof *b->order, compare_hashes, b->hashes);
+        b->sorted[i] = (struct key_entry){b->hashes[i].high, b->hashes[i].low, (uint32_t)i};
+    key_entries_sort(b->sorted, b->count);
     b->ordered = b->count;
+}
+
+/* False: a row that the data file has not. */
+static bool
+add_hit(struct key_index *x, const struct key_index_data *d, const struct key_entry *key,
+        const struct key_entry *row)
+{
+    struct hit hit = {key->position, row->position};
+    if (hit.position >= d->rows)
+        return false;
+    buf_add(&x->hits, &hit, sizeof hit);
+    return true;
+}
+
+/* Keys and entries, both ascending, side by side. False: a block is damaged. */
+static bool
+join(struct key_index *x, const struct key_batch *b, const struct key_index_data *d,
+     struct key_file *f)
+{
+    const struct key_entry *row = key_file_all(f);
+    const struct key_entry *key = b->sorted, *keys_end = key + b->count;
+    if (!row)
+        return false;
+    for (const struct key_entry *end = row + f->entries; row < end && key < keys_end;) {
+        int order = key_entry_compare(row, key);
+        if (order == 0 && !add_hit(x, d, key, row))
+            return false;
+        row += order <= 0;
+        key += order > 0;
+    }
+    return true;
+}
+
+/* Each key by itself. False: a block is damaged. */
+static bool
+find_each(struct key_index *x, const struct key_batch *b, const struct key_index_data *d,
+          struct key_file *f)
+{
+    uint64_t at, n;
+    for (size_t i = 0; i < b->count; i++) {
+        const struct key_entry *key = b->sorted + i;
+        if (!key_file_find(f, (struct key_hash){key->high, key->low}, &at, &n))
+            return false;
+        for (uint64_t row = at; row < at + n; row++)
+            if (!add_hit(x, d, key, key_file_entry(f, row)))
+                return false;
+    }
+    return true;
 }
 
 /* False: a block is damaged. */
@@ -494,21 +532,10 @@ static bool
 look_in_index(struct key_index *x, const struct key_batch *b, const struct key_index_data *d,
               struct key_file *f)
 {
-    uint64_t at, n;
     if (f->entries != d->rows)
         return false;
-    for (size_t i = 0; i < b->count; i++) {
-        size_t k = b->order[i];
-        if (!key_file_find(f, b->hashes[k], &at, &n))
-            return false;
-        for (uint64_t row = at; row < at + n; row++) {
-            struct hit hit = {k, key_file_entry(f, row)->position};
-            if (hit.position >= d->rows)
-                return false;
-            buf_add(&x->hits, &hit, sizeof hit);
-        }
-    }
-    return true;
+    bool walk = f->entries / JOIN_RATIO < b->count;
+    return walk ? join(x, b, d, f) : find_each(x, b, d, f);
 }
 
 /* Twice: a damaged index is made again. */
@@ -554,6 +581,12 @@ key_index_find(struct key_index *x, struct key_batch *b, const struct key_index_
             return false;
     }
     return true;
+}
+
+size_t
+key_index_files(const struct key_index *x)
+{
+    return x->open.len;
 }
 
 void

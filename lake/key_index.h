@@ -24,7 +24,7 @@ struct key_index_conf {
     const char *folder;              /* of this table alone; made when absent */
     const struct lake_field *fields; /* of the key, as the table has them now; copied */
     uint32_t field_count;
-    uint64_t rows_min; /* 0: 100,000 */
+    uint64_t rows_min; /* 0: 4,096 */
 };
 
 struct key_index_stats {
@@ -75,6 +75,9 @@ key_found_fn(void *ctx, size_t key, uint64_t position, struct err *e);
 MUST bool
 key_index_find(struct key_index *x, struct key_batch *b, const struct key_index_data *data,
                key_found_fn *found, void *ctx, struct err *e);
+/* Index files that are open. */
+size_t
+key_index_files(const struct key_index *x);
 /* Removes the index files of all data files but these. */
 void
 key_index_keep(struct key_index *x, const char *const *paths, size_t n);

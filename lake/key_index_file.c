@@ -143,6 +143,15 @@ block_whole(struct key_file *f, uint64_t block)
     return true;
 }
 
+const struct key_entry *
+key_file_all(struct key_file *f)
+{
+    for (uint64_t block = 0; block < blocks_of(f->entries); block++)
+        if (!block_whole(f, block))
+            return NULL;
+    return key_file_entry(f, 0);
+}
+
 /* The entry, once its block is known to be whole; NULL: it is not. */
 static inline const struct key_entry *
 checked_entry(struct key_file *f, uint64_t at)
@@ -259,6 +268,12 @@ sort(struct key_entry *e, size_t n, unsigned digit)
         sort(e + (k ? end[k - 1] : 0), end[k] - (k ? end[k - 1] : 0), digit + 1);
 }
 
+void
+key_entries_sort(struct key_entry *e, size_t n)
+{
+    sort(e, n, 0);
+}
+
 static bool
 failed(const char *what, const char *path, int code, struct err *e)
 {
@@ -325,7 +340,7 @@ bool
 key_file_end(struct key_file_maker *m, const char *path, struct key_identity identity,
              struct err *e)
 {
-    sort(key_file_entries(m), m->entries, 0);
+    key_entries_sort(key_file_entries(m), m->entries);
     put_buckets(m);
     uint64_t blocks = all_blocks(m->entries);
     uint8_t *checks = m->map + BLOCK + blocks * BLOCK;

@@ -55,6 +55,20 @@ MUST bool
 key_file_find(struct key_file *f, struct key_hash h, uint64_t *at, uint64_t *n);
 const struct key_entry *
 key_file_entry(const struct key_file *f, uint64_t at);
+/* All of them, to be walked; NULL: a block is damaged. */
+const struct key_entry *
+key_file_all(struct key_file *f);
+/* Ascending by hash, in place. */
+void
+key_entries_sort(struct key_entry *e, size_t n);
+/* By hash: below 0, 0, above 0. */
+static inline int
+key_entry_compare(const struct key_entry *a, const struct key_entry *b)
+{
+    if (a->high != b->high)
+        return a->high < b->high ? -1 : 1;
+    return (a->low > b->low) - (a->low < b->low);
+}
 
 /* A file to be made: room for `entries`, filled by the caller, then sorted, checked and put
  * under its name in one step. */

@@ -15,6 +15,8 @@
 #include "lake/key_index.h"
 #include "lake/parquet_reader.h"
 
+#define STALE_MAX 16 /* index files of dead data files that are not worth a look */
+
 static const struct lake_type *
 key_type(const struct fields *f, uint32_t i)
 {
@@ -47,17 +49,23 @@ keys_index_close(struct keys_index *x)
 }
 
 /* Index files of data files that the table no longer has go. */
+static void
+forget_others(const struct lake_files *files, struct key_index *x)
+{
+    const char **paths = mem_array(files->len + 1, sizeof *paths);
+    for (size_t i = 0; i < files->len; i++)
+        paths[i] = files->list[i].rows->file.path;
+    key_index_keep(x, paths, files->len);
+    free(paths);
+}
+
 MUST static bool
-forget_others(struct lake_table *t, struct key_index *x, struct err *e)
+forget_all_but(struct lake_table *t, struct key_index *x, struct err *e)
 {
     struct lake_files files = {0};
     bool ok = lake_table_files(t, &files, e);
-    const char **paths = mem_array(files.len + 1, sizeof *paths);
-    for (size_t i = 0; i < files.len; i++)
-        paths[i] = files.list[i].rows->file.path;
     if (ok)
-        key_index_keep(x, paths, files.len);
-    free(paths);
+        forget_others(&files, x);
     lake_files_free(&files);
     return ok;
 }
@@ -79,7 +87,7 @@ keys_index_open(struct keys_index *x, const char *data, struct lake_table *t,
     char *folder = mem_printf("%s/iceberg/%s", data, t->state.metadata->uuid);
     const struct key_index_conf conf = {
         .folder = folder, .fields = fields, .field_count = f->key_len};
-    bool ok = key_index_open(&conf, &x->index, e) && forget_others(t, x->index, e);
+    bool ok = key_index_open(&conf, &x->index, e) && forget_all_but(t, x->index, e);
     free(folder);
     free(fields);
     if (!ok)
@@ -286,6 +294,8 @@ find_rows(struct lake_table *t, const struct lake_files *files, const struct key
         arena_reset(&s.mem);
     }
     arena_free(&s.mem);
+    if (key_index_files(k->index) > 2 * files->len + STALE_MAX)
+        forget_others(files, k->index);
     return ok;
 }
 
