@@ -8,7 +8,7 @@ import sqlite3
 
 import pytest
 
-from lib import readers, spark
+from lib import readers, spark, trino
 from lib.lake import Died, Driver, Duck, Expected, Refused, Truth, Warehouse, read_pyiceberg
 
 FIELDS = [("id", "long"), ("a", "int"), ("b", "double"), ("c", "string"), ("d", "decimal(9,2)"), ("e", "decimal(20, 4)"),
@@ -431,3 +431,15 @@ def test_other_readers_read_every_snapshot_as_the_truth(driver, warehouse, reade
         read = readers.read(reader, metadata, [s for s, _ in h.snapshots])
         for (snapshot, expected), (names, rows) in zip(h.snapshots, read, strict=True):
             expected.check(names, rows, f"{reader} at {snapshot}")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(trino.jdk() is None, reason="Trino needs a JDK 25 (MILLRACE_JDK25)")
+@pytest.mark.parametrize("version", [2, 3])
+def test_trino_reads_every_snapshot_as_the_truth(driver, warehouse, tmp_path, version):
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, version, SCHEMA, seed=version)
+        live_through_everything(h)
+        with trino.Trino(tmp_path / "trino", warehouse) as t:
+            for snapshot, expected in h.snapshots:
+                expected.check(*t.read("ns.t", snapshot), f"Trino at {snapshot}")

@@ -38,6 +38,7 @@ def read(reader, metadata, snapshots):
 
 def read_polars(metadata, snapshot):
     import polars
+    os.environ["POLARS_ICEBERG_PLANNER"] = "pyiceberg"
     frame = polars.scan_iceberg(metadata, snapshot_id=snapshot).collect()
     return frame.columns, frame.rows()
 
