@@ -38,12 +38,18 @@ struct hit {
     uint64_t position;
 };
 
+struct key_slot {
+    uint32_t tag;    /* of the hash */
+    uint32_t number; /* of the key, from 1; 0: free */
+};
+
 struct key_batch {
     struct key_index *index;
     struct arena mem;
-    struct map map; /* hash as bytes -> number */
+    struct key_slot *slots; /* by hash; at most half of them taken */
+    size_t slot_count;      /* a power of two, or 0 */
     struct key_hash *hashes;
-    struct cell *natives;
+    struct cell *natives;     /* of the first PROBES_MAX keys: more are not asked for */
     struct key_entry *sorted; /* of the first `ordered` keys; position: a key's number */
     size_t count, cap, ordered;
     struct buf text;
@@ -187,9 +193,9 @@ key_batch_free(struct key_batch *b)
 {
     if (!b)
         return;
-    map_free(&b->map);
     arena_free(&b->mem);
     buf_free(&b->text);
+    free(b->slots);
     free(b->hashes);
     free(b->natives);
     free(b->sorted);
@@ -199,49 +205,76 @@ key_batch_free(struct key_batch *b)
 void
 key_batch_clear(struct key_batch *b)
 {
-    map_clear(&b->map);
+    if (b->slots)
+        memset(b->slots, 0, b->slot_count * sizeof *b->slots);
     arena_reset(&b->mem);
     b->count = b->ordered = 0;
 }
 
-static struct bytes
-hash_bytes(const struct key_hash *h, uint8_t out[12])
+/* The slot of a hash, or the free one where it would be. There are slots. */
+static inline struct key_slot *
+slot_of(const struct key_batch *b, const struct key_hash *h)
 {
-    memcpy(out, &h->high, 8);
-    memcpy(out + 8, &h->low, 4);
-    return bytes_of(out, 12);
+    uint32_t tag = (uint32_t)(h->high >> 32);
+    for (size_t i = h->high;; i++) {
+        struct key_slot *s = b->slots + (i & (b->slot_count - 1));
+        if (!s->number)
+            return s;
+        const struct key_hash *have = b->hashes + s->number - 1;
+        if (s->tag == tag && have->high == h->high && have->low == h->low)
+            return s;
+    }
 }
 
 static void
+take_slot(struct key_batch *b, struct key_slot *s, size_t number)
+{
+    s->tag = (uint32_t)(b->hashes[number].high >> 32);
+    s->number = (uint32_t)number + 1;
+}
+
+/* Room for one more key. */
+static void
 grow(struct key_batch *b)
 {
-    if (b->count < b->cap)
+    if (b->count == b->cap) {
+        b->cap = b->cap ? b->cap * 2 : 256;
+        b->hashes = mem_realloc(b->hashes, b->cap * sizeof *b->hashes);
+        if (b->cap <= PROBES_MAX)
+            b->natives = mem_realloc(b->natives, b->cap * b->index->count * sizeof *b->natives);
+    }
+    if (2 * (b->count + 1) <= b->slot_count)
         return;
-    b->cap = b->cap ? b->cap * 2 : 256;
-    b->hashes = mem_realloc(b->hashes, b->cap * sizeof *b->hashes);
-    b->natives = mem_realloc(b->natives, b->cap * b->index->count * sizeof *b->natives);
+    free(b->slots);
+    b->slot_count = b->slot_count ? b->slot_count * 2 : 512;
+    b->slots = mem_zalloc(b->slot_count * sizeof *b->slots);
+    for (size_t i = 0; i < b->count; i++)
+        take_slot(b, slot_of(b, b->hashes + i), i);
+}
+
+static void
+keep_native(struct key_batch *b, const struct cell *native)
+{
+    struct cell *to = b->natives + b->count * b->index->count;
+    for (uint32_t i = 0; i < b->index->count; i++) {
+        to[i] = native[i];
+        if (native[i].kind == CELL_TEXT || native[i].kind == CELL_BYTES)
+            to[i].v.p = arena_copy(&b->mem, cell_bytes(&native[i])).p;
+    }
 }
 
 size_t
 key_batch_add(struct key_batch *b, const struct cell *native)
 {
-    uint8_t text[12];
-    bool fresh;
-    const struct key_index *x = b->index;
-    struct key_hash h = hash_of(x, native, &b->text);
-    struct map_slot *slot = map_put(&b->map, hash_bytes(&h, text), &fresh);
-    if (!fresh)
-        return slot->v.u;
-    slot->key = arena_copy(&b->mem, slot->key);
+    struct key_hash h = hash_of(b->index, native, &b->text);
     grow(b);
-    struct cell *to = b->natives + b->count * x->count;
-    for (uint32_t i = 0; i < x->count; i++) {
-        to[i] = native[i];
-        if (native[i].kind == CELL_TEXT || native[i].kind == CELL_BYTES)
-            to[i].v.p = arena_copy(&b->mem, cell_bytes(&native[i])).p;
-    }
+    struct key_slot *s = slot_of(b, &h);
+    if (s->number)
+        return s->number - 1;
+    if (b->count < PROBES_MAX)
+        keep_native(b, native);
     b->hashes[b->count] = h;
-    slot->v.u = b->count;
+    take_slot(b, s, b->count);
     return b->count++;
 }
 
@@ -307,11 +340,10 @@ static void
 look_up(void *ctx, struct key_hash h, uint64_t position)
 {
     struct look *l = ctx;
-    uint8_t text[12];
-    const struct map_slot *slot = map_get(&l->batch->map, hash_bytes(&h, text));
-    if (!slot)
+    const struct key_slot *slot = slot_of(l->batch, &h);
+    if (!slot->number)
         return;
-    struct hit hit = {slot->v.u, position};
+    struct hit hit = {slot->number - 1, position};
     buf_add(&l->index->hits, &hit, sizeof hit);
 }
 
