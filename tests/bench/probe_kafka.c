@@ -4,6 +4,8 @@
  *   probe_kafka produce BOOTSTRAP SAMPLE TOPIC PARTS COUNT CODEC
  *       COUNT messages taken from topic SAMPLE (keys and values as they are), idempotent,
  *       produce_batch of 1,000 a partition
+ *   probe_kafka consume BOOTSTRAP TOPIC PARTS COUNT
+ *       the first COUNT messages, read_committed, each looked at once
  *   probe_kafka loop BOOTSTRAP TOPIC PARTS RATE SECONDS INTERVAL_US SIZE
  *       RATE messages a second in transactions one after the other, one every INTERVAL_US:
  *       from the moment a message was due to the moment a read_committed reader has it
@@ -222,6 +224,36 @@ produce(char **v)
     rd_kafka_destroy(rk);
 }
 
+/* ---- consume ---- */
+
+static void
+consume(char **v)
+{
+    enum { BATCH_MESSAGES = 1000 };
+    static rd_kafka_message_t *messages[BATCH_MESSAGES];
+    size_t count = strtoul(v[2], NULL, 10), done = 0, bytes = 0;
+    double cpu = cpu_seconds();
+    uint64_t began = clock_mono_us();
+    rd_kafka_t *rk = reader(v[0], atoi(v[1]), RD_KAFKA_OFFSET_BEGINNING);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(rk);
+    while (done < count && clock_mono_us() - began < 300000000) {
+        ssize_t n = rd_kafka_consume_batch_queue(queue, 100, messages, BATCH_MESSAGES);
+        for (ssize_t i = 0; i < n; i++) {
+            done += !messages[i]->err;
+            bytes += messages[i]->len + messages[i]->key_len;
+            rd_kafka_message_destroy(messages[i]);
+        }
+    }
+    double seconds = (double)(clock_mono_us() - began) / 1e6;
+    if (done < count)
+        die(v[0], "messages are missing");
+    printf("consume seconds=%.4f bytes=%zu cpu_us=%.4f\n", seconds, bytes,
+           (cpu_seconds() - cpu) * 1e6 / (double)done);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_consumer_close(rk);
+    rd_kafka_destroy(rk);
+}
+
 /* ---- latency ---- */
 
 struct watch {
@@ -416,7 +448,10 @@ main(int argc, char **argv)
         const char *name;
         int args;
         void (*run)(char **v);
-    } verbs[] = {{"produce", 5, produce}, {"loop", 6, loop}, {"follow", 8, follow}};
+    } verbs[] = {{"produce", 5, produce},
+                 {"consume", 3, consume},
+                 {"loop", 6, loop},
+                 {"follow", 8, follow}};
     for (size_t i = 0; argc > 2 && i < ARRAY_LEN(verbs); i++) {
         if (strcmp(argv[1], verbs[i].name) == 0 && argc == 3 + verbs[i].args) {
             bootstrap = argv[2];

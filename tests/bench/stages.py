@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import lake_stages
 import pymysql
 from rig import COLUMNS, Cpu, Rate, topics, wait_until
 
@@ -355,5 +356,7 @@ def parquet(rig):
     return {"parquet": rounds}
 
 
-ALONE = {"parquet"}  # stages without servers
-STAGES = {"load": load, "stream": stream, "apply": apply, "upsert": upsert, "parquet": parquet, "memory": memory, "latency": latency}
+ALONE = {"parquet", "lake-sink", "lake-scan"}  # stages without servers
+STAGES = {"load": load, "stream": stream, "apply": apply, "upsert": upsert, "parquet": parquet, "lake-sink": lake_stages.sink,
+          "lake-scan": lake_stages.scan, "lake-append": lake_stages.append, "lake-upsert": lake_stages.upsert,
+          "lake-freshness": lake_stages.freshness, "memory": memory, "latency": latency}

@@ -1,0 +1,254 @@
+"""The stages of bench.py into an Iceberg lakehouse: a local folder and a SQLite catalog, read by DuckDB."""
+
+import datetime
+import os
+import shutil
+import statistics
+import sys
+import threading
+import time
+
+from rig import Cpu, Rate, median
+from lib.lakehouse import Lakehouse
+
+CELLS = "id a b c d h i".split()
+INTERVAL_MS = 2000  # of freshness
+TIMED = 5
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def fresh_lake(rig, name):
+    folder = rig.work / "lake"
+    shutil.rmtree(folder / name, ignore_errors=True)
+    return Lakehouse(folder / name)
+
+
+def scan_of(lake, table):
+    return f"iceberg_scan('{lake.load(table).metadata_location}')"
+
+
+def rows_where(lake, table, condition="true"):
+    loaded = lake.load(table)
+    if loaded is None or loaded.current_snapshot() is None:
+        return 0
+    return lake.duckdb().count(f"{scan_of(lake, table)} WHERE {condition}")
+
+
+def check_content(rig, lake, name, table):
+    """Every row, by sums over all of them of a hash per row that both sides compute from texts."""
+    columns = "id, a, b, c, e, f, g, h, i"
+    text = "concat_ws('|', id, a, b, c, cast(e as char), cast(f as char), cast(g as char), h, i)"
+    want = rig.source.execute(f"select count(*), sum(cast(conv(substr(sha2({text}, 256), 1, 12), 16, 10) as unsigned)), sum(d) "
+                              f"from bench.{table}")[0]
+    duck = text.replace("as char", "as varchar").replace("cast(g as varchar)", "strftime(g, '%Y-%m-%d %H:%M:%S.%f')") \
+        .replace("cast(f as varchar)", "strftime(f, '%Y-%m-%d %H:%M:%S')")
+    got = lake.duckdb().connection.execute(f"select count(*), sum(('0x' || substr(sha256({duck}), 1, 12))::ubigint), sum(d) from "
+                                           f"(select {columns}, d from {scan_of(lake, name)})").fetchone()
+    assert (int(want[0]), int(want[1])) == (int(got[0]), int(got[1])), f"{name}: source {want}, lake {got}"
+    assert abs(want[2] - got[2]) <= 1e-9 * abs(want[2]), f"{name}: source {want}, lake {got}"
+    summary = lake.load(name).current_snapshot().summary.additional_properties
+    assert summary["total-equality-deletes"] == "0"
+
+
+def claimed_at(worker):
+    """When apply had the target, by its log: unix time."""
+    line = next(text for text in worker.log.splitlines() if "event=target_claimed" in text)
+    stamp = line.split("ts=")[1].split(" ")[0]
+    return datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+
+
+def filled_topic(rig, d, task, table):
+    topic = f"{task.prefix}.bench.{table}"
+    rig.wait_topics([topic])
+    Rate(lambda: rig.offsets([topic]), rig.rows).arrive(300)
+    return topic
+
+
+def wait_rows(lake, name, rows, condition="true", seconds=600):
+    """When they are all there, unix time."""
+    end = time.monotonic() + seconds
+    while rows_where(lake, name, condition) < rows:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{rows_where(lake, name, condition)} of {rows} rows of {name} after {seconds} s")
+        time.sleep(0.05)
+    return time.time()
+
+
+def append(rig):
+    """Kafka -> Iceberg, first load: from apply's claim until a reader has every row."""
+    rounds = []
+    rig.table("t", rig.rows)
+    with rig.deployment(rig.settings) as d:
+        d.start("capture")
+        for _ in range(rig.rounds):
+            name = rig.name("l")
+            lake = fresh_lake(rig, name)
+            task = d.create(name, rig.source, lake, None, f"bench.t:bench.{name}", partitions=rig.partitions)
+            topic = filled_topic(rig, d, task, "t")
+            limit = rig.result(rig.probe("probe_kafka", "consume", rig.kafka.bootstrap, topic, rig.partitions, rig.rows))
+            worker = d.start("apply", name)
+            cpu = Cpu(own=worker.pid, kafka=rig.kafka.pid)
+            there = wait_rows(lake, f"bench.{name}", rig.rows)
+            seconds = there - claimed_at(worker)
+            found = {"value": limit["seconds"] / seconds, "ours": rig.rows / seconds, "limit": rig.rows / limit["seconds"],
+                     **cpu.per_row(rig.rows), "consumer": limit["cpu_us"], "rss": worker.peak_rss / 2**20, "load": os.getloadavg()[0]}
+            rounds.append(found)
+            say("  " + ", ".join(f"{k} {v:.3g}" for k, v in found.items()))
+            d.wait_state(task, 120, phase="Incremental Sync")
+            check_content(rig, lake, f"bench.{name}", "t")
+            d.drop(task)
+            worker.stop()
+    say("  content of the lake: right, no equality deletes")
+    return {"lake-append": rounds}
+
+
+def upsert(rig):
+    """Kafka -> Iceberg, every row updated: own CPU a change."""
+    rounds = []
+    rig.table("u", rig.rows)
+    with rig.deployment(rig.settings) as d:
+        d.start("capture")
+        first = d.start("apply", "first")
+        name = rig.name("lu")
+        lake = fresh_lake(rig, name)
+        task = d.create(name, rig.source, lake, None, f"bench.u:bench.{name}", partitions=rig.partitions)
+        wait_rows(lake, f"bench.{name}", rig.rows)
+        d.wait_state(task, 300, phase="Incremental Sync")
+        first.stop()
+        topic = f"{task.prefix}.bench.u"
+        base = rig.source.execute("select max(i) from bench.u")[0][0] // 10000000 * 10000000
+        for number in range(1, rig.rounds + 1):
+            before, least = rig.offsets([topic]), base + number * 10000000
+            rig.spread([[f"update bench.u set a = concat('new ', id), i = {least} + id where id between {k + 1} and {k + 1000}"
+                         for k in range(0, rig.rows, 1000)]])
+            Rate(lambda: rig.offsets([topic]) - before, rig.rows).arrive(300)
+            worker = d.start("apply", f"{name}-{number}")
+            cpu = Cpu(own=worker.pid, kafka=rig.kafka.pid)
+            there = wait_rows(lake, f"bench.{name}", rig.rows, f"i >= {least}")
+            seconds, us = there - claimed_at(worker), cpu.per_row(rig.rows)
+            found = {"value": us["own"], "ours": rig.rows / seconds, "limit": None, **us, "rss": worker.peak_rss / 2**20,
+                     "load": os.getloadavg()[0]}
+            rounds.append(found)
+            say("  " + ", ".join(f"{k} {v:.3g}" for k, v in found.items() if v is not None))
+            worker.stop()
+        check_content(rig, lake, f"bench.{name}", "u")
+        d.command("task", "drop", "--task-name", name, "-y", "--timeout", "5s", check=False)
+        d.tasks.remove(task)
+    say("  content of the lake: right, no equality deletes")
+    return {"lake-upsert": rounds}
+
+
+class Clock(threading.Thread):
+    """One row a few milliseconds, and when each was committed."""
+
+    def __init__(self, source, table, seconds):
+        super().__init__(daemon=True)
+        self.source, self.table, self.seconds, self.committed = source, table, seconds, []
+
+    def run(self):
+        with self.source.connect(autocommit=True) as connection, connection.cursor() as cursor:
+            end = time.monotonic() + self.seconds
+            while time.monotonic() < end:
+                cursor.execute(f"insert into bench.{self.table} (id) values ({len(self.committed)})")
+                self.committed.append(time.time())
+                time.sleep(0.004)
+
+
+def seen_rows(lake, name, clock):
+    """When each row was first there for a reader; ids are dense, so the number of rows tells which are."""
+    seen, location = [], None
+    end = time.monotonic() + clock.seconds + 60
+    while clock.is_alive() or len(seen) < len(clock.committed):
+        assert time.monotonic() < end, f"{len(seen)} of {len(clock.committed)} rows are there"
+        loaded = lake.load(name)
+        if loaded is not None and loaded.metadata_location != location and loaded.current_snapshot():
+            location = loaded.metadata_location
+            n = lake.duckdb().count(f"iceberg_scan('{location}')")
+            seen += [time.time()] * (n - len(seen))
+        time.sleep(0.02)
+    return seen
+
+
+def freshness(rig):
+    """From the commit at the source until DuckDB reads the row, less the commit interval: the 99th of a hundred rows."""
+    rounds = []
+    with rig.deployment({**rig.settings, "iceberg.commit.ms": INTERVAL_MS}) as d:
+        d.start_both()
+        for _ in range(rig.rounds):
+            name = rig.name("f")
+            rig.source.execute("create database if not exists bench", f"create table bench.{name} (id bigint primary key)")
+            lake = fresh_lake(rig, name)
+            task = d.create(name, rig.source, lake, None, f"bench.{name}", partitions=1)
+            d.wait_state(task, phase="Incremental Sync")
+            clock = Clock(rig.source, name, 20)
+            clock.start()
+            seen = seen_rows(lake, f"bench.{name}", clock)
+            late = sorted(b - a for a, b in zip(clock.committed, seen))
+            assert rows_where(lake, f"bench.{name}", f"id < {len(late)}") == len(late) == rows_where(lake, f"bench.{name}")
+            p99 = late[len(late) * 99 // 100]
+            found = {"value": p99 - INTERVAL_MS / 1000, "ours": p99, "limit": INTERVAL_MS / 1000, "p50": late[len(late) // 2],
+                     "max": late[-1], "load": os.getloadavg()[0]}
+            rounds.append(found)
+            say("  s " + ", ".join(f"{k} {v:.3g}" for k, v in found.items()))
+            d.drop(task)
+    return {"lake-freshness": rounds}
+
+
+# ---- scans: no server takes part ----
+
+SCAN = "SELECT count(*), sum(id), sum(n), max(v) FROM {}"
+
+
+def timed(connection, source):
+    """(answer, seconds): warm, the median of several."""
+    answer, times = connection.execute(SCAN.format(source)).fetchone(), []
+    for _ in range(TIMED):
+        begin = time.monotonic()
+        assert connection.execute(SCAN.format(source)).fetchone() == answer
+        times.append(time.monotonic() - begin)
+    return answer, statistics.median(times)
+
+
+def written(rig, name, *verbs):
+    lake = fresh_lake(rig, name)
+    rig.result(rig.probe("lake_sink", lake.uri, rig.rows, *verbs, f"data.dir={rig.work}/data"))
+    return lake, scan_of(lake, "shop.t")
+
+
+def scan(rig):
+    """DuckDB over a table of which 10 % of the rows were deleted, beside one freshly written with the same live rows."""
+    rounds = []
+    for _ in range(rig.rounds):
+        holed, holed_source = written(rig, "holed", "fill", rig.rows, "thin", rig.rows)
+        fresh, fresh_source = written(rig, "fresh", "sparse", rig.rows)
+        connection = holed.duckdb().connection
+        connection.execute("SET threads=1")
+        (ours, seconds), (limit, fresh_seconds) = timed(connection, holed_source), timed(connection, fresh_source)
+        assert ours == limit and ours[0] == rig.rows - (rig.rows + 9) // 10, f"{ours} and {limit}"
+        found = {"value": seconds / fresh_seconds, "ours": ours[0] / seconds, "limit": ours[0] / fresh_seconds,
+                 "load": os.getloadavg()[0]}
+        rounds.append(found)
+        say("  " + ", ".join(f"{k} {v:.3g}" for k, v in found.items()))
+    say("  content of both: the same rows")
+    return {"lake-scan": rounds}
+
+
+def sink(rig):
+    """The sink without Kafka: own CPU a changed row, all over a table of so many keys."""
+    rounds = []
+    for _ in range(rig.rounds):
+        lake = fresh_lake(rig, "sink")
+        said = rig.result(rig.probe("lake_sink", lake.uri, 100000, "fill", rig.rows, "update", rig.rows // 2,
+                                    f"data.dir={rig.work}/data"))
+        found = {"value": said["update_cpu_us"], "ours": rig.rows / 2 / said["update_seconds"], "limit": None,
+                 "fill": said["fill_cpu_us"], "read per 1000": said["update_read_per_1000"], "load": os.getloadavg()[0]}
+        n = lake.duckdb().connection.execute(f"SELECT count(*), sum(n), count(DISTINCT id) FROM {scan_of(lake, 'shop.t')}").fetchone()
+        half = rig.rows // 2
+        assert n == (rig.rows, half * (half + 1) // 2, rig.rows), n
+        rounds.append(found)
+        say("  " + ", ".join(f"{k} {v:.3g}" for k, v in found.items() if v is not None))
+    say("  content of the lake: right")
+    return {"lake-sink": rounds}
