@@ -13,7 +13,8 @@
  * the window would have left it out), so that row says the same: skipping it is right. With
  * further unique keys a skip for their sake would be wrong; the sink tells the two apart.
  *
- * A sink that wants every change (sink_manner) gets them in seq order, unfolded.
+ * A table of changes (sink_ops.every_change) gets them in seq order, unfolded. Of a multiset
+ * the fold counts: as many rows of a content as it lost go, or as it won come.
  *
  * Memory: a fold, its cells (CELLS_BYTES at a time), rows read again from Kafka. Thread: the
  * lane's.
@@ -173,6 +174,34 @@ run_pass(struct batch *b, enum pass pass, struct err *e)
     return send(b, op_of(pass), n, e);
 }
 
+static bool
+is_multiset(const struct batch *b)
+{
+    return b->plan->table->rows == TABLE_MULTISET;
+}
+
+/* Equal rows stand beside each other. */
+MUST static bool
+run_counts(struct batch *b, bool deletes, struct err *e)
+{
+    struct lane *l = b->lane;
+    enum sink_op op = deletes ? SINK_DELETE : b->load ? SINK_LOAD : SINK_INSERT;
+    size_t n = 0;
+    for (uint32_t i = 0; i < l->fold.len; i++) {
+        const struct fold_entry *x = l->fold.entries + i;
+        for (int64_t left = deletes ? -x->net : x->net; left > 0; left--) {
+            if (!decode(b, x->row, n, e))
+                return false;
+            if (!list_full(l, ++n))
+                continue;
+            if (!send(b, op, n, e))
+                return false;
+            n = 0;
+        }
+    }
+    return send(b, op, n, e);
+}
+
 /* Every change: b->rows of the list wait. */
 MUST static bool
 append_flush(struct batch *b, struct err *e)
@@ -201,9 +230,10 @@ flush(struct batch *b, struct err *e)
 {
     if (!b->rows)
         return true;
-    bool ok = b->unique ? run_pass(b, PASS_TOUCHED, e) && run_pass(b, PASS_INSERTS, e)
-                        : run_pass(b, PASS_DELETES, e) && run_pass(b, PASS_UPSERTS, e);
-    ok = ok && (!b->load || run_pass(b, PASS_LOADS, e));
+    bool ok = is_multiset(b) ? run_counts(b, true, e) && run_counts(b, false, e)
+              : b->unique    ? run_pass(b, PASS_TOUCHED, e) && run_pass(b, PASS_INSERTS, e)
+                             : run_pass(b, PASS_DELETES, e) && run_pass(b, PASS_UPSERTS, e);
+    ok = ok && (is_multiset(b) || !b->load || run_pass(b, PASS_LOADS, e));
     fold_reset(&b->lane->fold);
     arena_reset(&b->lane->copies);
     b->rows = 0;
@@ -265,10 +295,12 @@ batch_write(struct lane *l, struct job *j, struct job_slice *s, struct err *e)
                       .unique =
                           t->own.more_unique || table_has_secondary_unique(t->own.plan->table),
                       .load = t->own.own && !j->no_load && l->run->ops->can_load(l->run->sink)};
-    bool each = l->run->manner.every_change;
+    const struct table *version = t->own.plan->table;
+    bool log = version->rows == TABLE_APPEND ||
+               (l->run->ops->every_change && l->run->ops->every_change(l->run->sink, version));
     if (!l->list)
         l->list = mem_array(LIST_MAX, sizeof(struct cell *));
-    if (!l->changes && l->run->manner.tells)
+    if (!l->changes && (log || l->run->manner.tells))
         l->changes = mem_array(LIST_MAX, sizeof *l->changes);
     b.sources = mem_array(t->parts_len, sizeof *b.sources);
     for (size_t i = 0; i < t->parts_len; i++) {
@@ -280,8 +312,8 @@ batch_write(struct lane *l, struct job *j, struct job_slice *s, struct err *e)
     arena_reset(&l->rows);
     bool ok = true;
     for (struct source *next; ok && (next = lowest(&b)) != NULL; source_next(next))
-        ok = each ? append(&b, next, e) : add(&b, next, e);
-    ok = ok && (each ? append_flush(&b, e) : flush(&b, e));
+        ok = log ? append(&b, next, e) : add(&b, next, e);
+    ok = ok && (log ? append_flush(&b, e) : flush(&b, e));
     fold_reset(&l->fold);
     free(b.sources);
     return ok;

@@ -71,6 +71,12 @@ fold_grow(struct fold *f)
     }
 }
 
+static int
+net_of(enum change_op op)
+{
+    return op == OP_DELETE ? -1 : op == OP_UPDATE ? 0 : 1;
+}
+
 static void
 entry_change(struct fold *f, struct fold_entry *x, enum change_op op, void *row)
 {
@@ -79,6 +85,7 @@ entry_change(struct fold *f, struct fold_entry *x, enum change_op op, void *row)
     x->last_op = (uint8_t)op;
     x->row = row;
     x->changes++;
+    x->net += net_of(op);
 }
 
 void
@@ -101,6 +108,7 @@ fold_add_hashed(struct fold *f, struct bytes key, uint64_t hash, enum change_op 
         .first_op = (uint8_t)op,
         .last_op = (uint8_t)op,
         .changes = 1,
+        .net = net_of(op),
     };
     f->deletes += op == OP_DELETE;
     f->slots[at] = ++f->len;

@@ -1,4 +1,5 @@
 /* Net effect of a batch per key: the last change of each key wins; deletes come before upserts.
+ * Where a key names a content that several rows have (TABLE_MULTISET), `net` is the effect.
  *
  * The caller keeps the rows; fold keeps {key, first and last op, reference of the last row}.
  * Keys are borrowed unless fold_conf.copy. About 100 ns a row: one hash, one probe, no
@@ -16,6 +17,7 @@ struct fold_entry {
     uint8_t first_op; /* enum change_op of the first and the last change in this batch */
     uint8_t last_op;
     uint32_t changes;
+    int64_t net; /* creates less deletes: what a multiset has more or less of */
 };
 
 struct fold {

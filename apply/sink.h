@@ -50,9 +50,8 @@ struct sink_manner {
     uint64_t gather_us;    /* time between two commits of a table, unless there is */
     uint64_t gather_bytes; /* .. this much to write, or an event */
     uint64_t gather_rows;
-    uint64_t idle_us;  /* between two checkpoints of a table without rows; 0: 30 s */
-    bool every_change; /* SINK_APPEND of each change, nothing folded */
-    bool tells;        /* parts come with `changes` */
+    uint64_t idle_us; /* between two checkpoints of a table without rows; 0: 30 s */
+    bool tells;       /* parts come with `changes` */
 };
 
 /* Borrowed until close. */
@@ -95,7 +94,7 @@ struct sink_step {
     const char *other;        /* COPY, SWAP: table name in the same database; CREATE, REMOVE:
                                  the table whose place it is to take, NULL: none */
     const struct table *from; /* EVOLVE: the version the table follows now, may be NULL */
-    const struct table *to;   /* CREATE, EVOLVE */
+    const struct table *to;   /* the version that the rows have, or will */
     const struct ddl_rename
         *renames; /* EVOLVE: columns of `from` that have other names in `to` */
     size_t rename_count;
@@ -104,12 +103,13 @@ struct sink_step {
 
 enum sink_op {
     SINK_DELETE, /* rows: the key's cells at least, where `tells` the whole row; a key that is
-                    not there is fine */
+                    not there is fine. TABLE_MULTISET: one row for each that is named, equal
+                    ones beside each other; MR_TARGET_MULTISET when there are not as many */
     SINK_UPSERT, /* whatever is there, this is the row now. Not with further unique keys */
     SINK_INSERT, /* the key is not there: one that is, or a unique key that collides, is
                     MR_TARGET_DUPLICATE */
     SINK_LOAD,   /* as insert, but where the key is there, that row says the same already */
-    SINK_APPEND, /* a change, beside what was there (every_change) */
+    SINK_APPEND, /* a change, beside what was there (TABLE_APPEND, every_change) */
 };
 
 /* What a row of a part was at the source, last. */
@@ -119,14 +119,15 @@ struct sink_change {
     uint64_t commit_us; /* Unix time */
 };
 
-/* Rows to be written in one way, at most one a key (APPEND: any number). */
+/* Rows to be written in one way, at most one a key (APPEND, TABLE_MULTISET: any number). */
 struct sink_part {
     const char *db; /* of the target */
     const char *table;
     const struct table *version;
     enum sink_op op;
     const struct cell *const *rows;    /* each version->column_count cells */
-    const struct sink_change *changes; /* of each row; NULL unless the sink's manner tells */
+    const struct sink_change *changes; /* of each row; NULL unless APPEND or the sink's manner
+                                          tells */
     size_t n;
 };
 
@@ -151,6 +152,9 @@ struct sink_ops {
 
     /* SINK_LOAD is there and fast. */
     bool (*can_load)(const struct sink *s);
+    /* SINK_APPEND of each change of such a table, nothing folded. NULL: of none but
+     * TABLE_APPEND. */
+    bool (*every_change)(const struct sink *s, const struct table *version);
     /* NULL: all zeros. */
     void (*manner)(const struct sink *s, struct sink_manner *out);
 

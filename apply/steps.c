@@ -342,10 +342,15 @@ plan_load(struct lane *l, struct apply_table *t, struct sink_step *step, bool *n
     const struct json *loads = t->own.ck.loads;
     *needed = has_rows(t) || (loads && (json_get_bool(loads, "begun", false) ||
                                         json_get_bool(loads, "loaded", false)));
-    if (!*needed)
+    /* Rows that were there count, where a key does not say which of them is meant. */
+    bool multiset = t->own.plan->table->rows == TABLE_MULTISET;
+    if (!*needed && !multiset)
         return true;
     if (!look(l, t, t->to_table, t->own.plan->table, &now, e))
         return false;
+    *needed |= now.shape != SINK_ABSENT && !now.empty;
+    if (!*needed)
+        return true;
     char *hidden = hidden_name(t);
     bool like = now.shape == SINK_FITS;
     log_warn("table_resync", F_STR("task", l->run->task->name), F_STR("table", t->target),
@@ -368,7 +373,8 @@ steps_plan(struct lane *l, const struct job_event *ev, struct sink_step *step, b
 {
     struct apply_table *t = ev->table;
     *needed = false;
-    *step = (struct sink_step){.db = t->to_db, .table = t->own.written};
+    *step =
+        (struct sink_step){.db = t->to_db, .table = t->own.written, .to = t->own.plan->table};
     switch (ev->kind) {
     case EVENT_VERSION:
         return plan_version(l, ev, step, needed, e);

@@ -35,7 +35,7 @@ MR_CODE(1011, SOURCE_STATEMENT, ERR_TASK, "a change was logged as a statement, n
 MR_CODE(1012, SOURCE_NO_KEY, ERR_TABLE,
         "the table has no primary key and no unique key of NOT NULL columns",
         "this table is not captured; the others go on",
-        "add a primary key, or exclude the table")
+        "add a primary key, exclude the table, or ask for keyless=append or keyless=multiset")
 MR_CODE(1013, SOURCE_QUERY, ERR_RETRY, "a query at the source failed",
         "nothing lost; it is tried again", "see the server's message")
 MR_CODE(1014, SOURCE_TABLE_SCHEMA, ERR_TABLE,
@@ -58,6 +58,24 @@ MR_CODE(1020, SOURCE_UNPROVED, ERR_TABLE,
         "its rows up to the next proof cannot be read; the others go on",
         "none with full load: it is loaded again by itself; else resume the task; "
         "binlog_row_metadata='FULL' at the source avoids it")
+MR_CODE(1024, SOURCE_KEYLESS_NO_LOAD, ERR_TABLE,
+        "keyless: multiset needs the full load, and the task has none",
+        "this table is not captured; the others go on",
+        "create the task without --no-full, or with keyless=append for this table")
+MR_CODE(
+    1025, SOURCE_KEYLESS_LOCK, ERR_TABLE,
+    "a table without a key is loaded under a short read lock, which the account may not take",
+    "this table is not captured; the others go on",
+    "GRANT LOCK TABLES on its database to the source account, then resume the task")
+MR_CODE(1026, SOURCE_KEYLESS_BUSY, ERR_TABLE,
+        "too many rows of a table without a key were deleted while it was loaded",
+        "this table stops, its position is kept; the others go on",
+        "resume the task at a quieter time: it loads the table again")
+MR_CODE(1027, SOURCE_CASCADE, ERR_TABLE,
+        "a foreign key changes rows of this table and the server does not log it",
+        "rows that it deletes or sets at the source stay as they are at the target",
+        "let the application change the child rows itself, or re-sync the table after such "
+        "changes; MySQL logs them from 9.6 on")
 MR_CODE(1030, SOURCE_XA, ERR_TABLE,
         "an XA transaction was committed whose rows were logged before the task began",
         "its rows are unknown; the table stops, its position is kept", "restart the task")

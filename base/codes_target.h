@@ -94,6 +94,14 @@ MR_CODE(3048, LAKE_SCHEMA, ERR_TABLE, "Iceberg cannot express a change of the ta
 MR_CODE(3049, CATALOG_INVALID, ERR_TASK, "the Iceberg catalog is not one",
         "nothing written; the task is stopped",
         "correct the sink URI: another program's data lies there")
+MR_CODE(3050, TARGET_MULTISET, ERR_TABLE,
+        "the target has fewer rows of a content than the source deleted",
+        "rolled back; this table stops, its position is kept; the others go on",
+        "somebody else deletes from the target table: restart the task, it loads it again")
+MR_CODE(3051, LAKE_KEYLESS_SOFT, ERR_TABLE,
+        "iceberg.mode soft needs a key, and the table has none",
+        "nothing written; this table stops, its position is kept",
+        "create the task with another iceberg.mode, or keyless=append, for this table")
 MR_CODE(3060, LAKE_FOREIGN, ERR_TABLE, "the Iceberg table belongs to another task",
         "nothing written; this table stops, its position is kept",
         "drop that task while millrace-apply runs, or choose another namespace")

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/config_choices.h"
 #include "base/config_kafka.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -21,6 +22,8 @@
     {name, CONFIG_TEXT, NULL, 0, len_max, dflt, flags, help}
 #define CHOICE(name, choices, dflt, flags, help) \
     {name, CONFIG_CHOICE, choices, 0, 64, dflt, flags, help}
+#define CHOICES(name, choices, dflt, flags, help) \
+    {name, CONFIG_CHOICES, choices, 0, 1 << 20, dflt, flags, help}
 #define BOOL(name, dflt, flags, help) {name, CONFIG_BOOL, NULL, 0, 1, dflt, flags, help}
 #define INT(name, min, max, dflt, flags, help) \
     {name, CONFIG_INT, NULL, min, max, dflt, flags, help}
@@ -80,6 +83,9 @@ static const struct config_option options[] = {
         "connections of a source for the load; 0: hold the load"),
     SIZE("load.chunk.bytes", 64 * KIB, 256 * MIB, "1MiB", LIVE,
          "size a chunk of the load aims at"),
+    CHOICES("keyless", "refuse|append|multiset", "refuse", TASK,
+            "tables without a key. append: the target is a log of changes; multiset: it has "
+            "the source's rows, each as often"),
     BOOL("tombstones", "on", TASK, "a null value follows each delete, for compacting readers"),
     INT("progress.refresh.records", 1000, 1000000000, "50000", 0,
         "records of the progress topic after which a capture claims again, so that starts stay "
@@ -102,8 +108,9 @@ static const struct config_option options[] = {
          "control table in an Iceberg catalog"),
     INT("iceberg.format.version", 2, 3, "3", TASK,
         "format version of new Iceberg tables: 3 has deletion vectors, 2 position deletes"),
-    CHOICE("iceberg.mode", "mirror|soft|history", "mirror", TASK,
-           "mirror: the source's rows; soft: and _op, deleted rows stay; history: each change"),
+    CHOICES(
+        "iceberg.mode", "mirror|soft|history", "mirror", TASK,
+        "mirror: the source's rows; soft: and _op, deleted rows stay; history: each change"),
     CHOICE("iceberg.compression", "zstd|none", "zstd", TASK, "of data files"),
     MS("iceberg.commit.ms", 0, HOUR, "10000", TASK,
        "time between two commits of an Iceberg table"),
@@ -241,9 +248,17 @@ check_text(const struct config_option *o, const char *text, struct err *e)
         if (iscntrl((unsigned char)*c))
             return err_set(e, MR_CONFIG, "%s: a control character in its value", o->name);
     }
+    if (o->type == CONFIG_CHOICES)
+        return config_choices_check(o, text, e);
     if (o->type == CONFIG_CHOICE && !is_choice(o->choices, text))
         return err_set(e, MR_CONFIG, "%s: \"%s\" is none of %s", o->name, text, o->choices);
     return true;
+}
+
+static bool
+has_text(const struct config_option *o)
+{
+    return o->type == CONFIG_TEXT || o->type == CONFIG_CHOICE || o->type == CONFIG_CHOICES;
 }
 
 static bool
@@ -351,7 +366,7 @@ config_set(struct config *c, const char *name, const char *value, enum config_so
     }
     if (from == CONFIG_FROM_TASK && !(o->flags & CONFIG_PER_TASK))
         return err_set(e, MR_CONFIG, "%s belongs to the worker: a task cannot set it", name);
-    bool is_text = o->type == CONFIG_TEXT || o->type == CONFIG_CHOICE;
+    bool is_text = has_text(o);
     int64_t number = 0;
     if (!(is_text ? check_text(o, value, e) : check_number(o, value, &number, e)))
         return false;
@@ -382,7 +397,7 @@ value_of(const struct config *c, const char *name, bool want_text, bool want_boo
     const struct config_option *o = config_option_find(name);
     if (!o)
         mem_die("there is no option %s", name);
-    bool is_text = o->type == CONFIG_TEXT || o->type == CONFIG_CHOICE;
+    bool is_text = has_text(o);
     if (is_text != want_text || (o->type == CONFIG_BOOL) != want_bool)
         mem_die("option %s is of another type", name);
     return &c->values[o - options];
@@ -392,6 +407,12 @@ const char *
 config_text(const struct config *c, const char *name)
 {
     return value_of(c, name, true, false)->text;
+}
+
+int
+config_table_choice(const struct config *c, const char *name, const char *db, const char *table)
+{
+    return config_choices_find(config_option_find(name), config_text(c, name), db, table);
 }
 
 bool

@@ -20,7 +20,8 @@ struct config;
 
 enum config_type {
     CONFIG_TEXT,
-    CONFIG_CHOICE, /* one of `choices` */
+    CONFIG_CHOICE,  /* one of `choices` */
+    CONFIG_CHOICES, /* one of `choices`, by table: base/config_choices.h */
     CONFIG_BOOL,
     CONFIG_INT,
     CONFIG_SIZE, /* bytes; takes 16MiB */
@@ -45,7 +46,7 @@ enum config_flags {
 struct config_option {
     const char *name;
     enum config_type type;
-    const char *choices; /* "a|b|c" for CONFIG_CHOICE, else NULL */
+    const char *choices; /* "a|b|c" for CONFIG_CHOICE and _CHOICES, else NULL */
     int64_t min;
     int64_t max;
     const char *dflt;
@@ -84,7 +85,11 @@ config_load_yaml(struct config *c, struct bytes text, const char *path, struct e
 
 /* Getters: a name that is not in the table, or of another type, is a bug of ours and aborts. */
 const char *
-config_text(const struct config *c, const char *name); /* TEXT, CHOICE; never NULL */
+config_text(const struct config *c, const char *name); /* TEXT, CHOICE(S); never NULL */
+/* CHOICES: the number, from 0, of a source table's value; db NULL: of tables not named. */
+int
+config_table_choice(const struct config *c, const char *name, const char *db,
+                    const char *table);
 bool
 config_bool(const struct config *c, const char *name);
 int64_t

@@ -216,7 +216,7 @@ change_of(const struct session *s, const struct outgoing *o, uint64_t seq)
 {
     return (struct change){
         .op = o->op,
-        .table = o->t->table,
+        .table = o->t->shape,
         .before = o->before,
         .after = o->after,
         .id = {.inc = s->task->inc, .epoch = s->epoch, .seq = seq},
@@ -235,14 +235,20 @@ check_size(const struct outgoing *o, const struct block_record *r, struct err *e
                    o->t->db, o->t->name, total, o->t->topic, (long long)o->t->limit);
 }
 
-/* A row of the stream takes its number in its transaction. */
-static bool
-take_number(struct session *s, struct captured *t, uint32_t part, uint64_t bytes, uint64_t *seq)
+static void
+count_in_txn(struct session *s, struct captured *t)
 {
     if (t->txn != s->txn_count)
         t->txn_rows = 0;
     t->txn = s->txn_count;
     t->txn_rows++;
+}
+
+/* A row of the stream takes its number in its transaction. */
+static bool
+take_number(struct session *s, struct captured *t, uint32_t part, uint64_t bytes, uint64_t *seq)
+{
+    count_in_txn(s, t);
     return sequencer_row(s->seq, part, bytes, seq);
 }
 
@@ -310,7 +316,7 @@ put_record(struct session *s, const struct outgoing *o, struct err *e)
         return false;
     r.key_len = (uint32_t)data->n;
     struct bytes payload = bytes_of(data->p + payload_at, data->n - payload_at);
-    if (t->windows != NULL && !o->load)
+    if (t->windows != NULL && t->keyless == NULL && !o->load)
         window_touch(t->windows, payload);
     int32_t partition = hash_partition(payload, t->partitions);
     r.slot = t->slots[partition];
@@ -320,7 +326,7 @@ put_record(struct session *s, const struct outgoing *o, struct err *e)
         return ok;
     block_add(s->block, &r, buf_bytes(data));
     swap_last(s, s->block);
-    if (o->op == OP_DELETE && s->tombstones)
+    if (o->op == OP_DELETE && s->tombstones && !tables_keyless(t))
         block_add_tombstone(s->block);
     /* A load closes its units itself, with its range's progress in them. */
     return o->load || !sequencer_must_close(s->seq) || core_close(s, e);
@@ -353,9 +359,36 @@ same_key(const struct table *t, const struct cell *a, const struct cell *b)
     return true;
 }
 
-bool
-core_publish(struct session *s, const struct core_row *row, struct err *e)
+/* A row of the stream whose table has no key and is being loaded: not now, or not at all. */
+static bool
+passed_over(struct session *s, const struct outgoing *o)
 {
+    struct captured *t = o->t;
+    if (t->keyless == NULL || o->load || sequencer_replays(s->seq))
+        return false;
+    /* An update here leaves the row as it is. */
+    if (o->op != OP_UPDATE &&
+        keyless_row(t->keyless, o->op, o->key, s->ops->decoder_position(s->decoder)))
+        return false;
+    count_in_txn(s, t);
+    sequencer_pass(s->seq);
+    return true;
+}
+
+static bool
+put(struct session *s, const struct outgoing *o, struct err *e)
+{
+    return passed_over(s, o) || put_record(s, o, e);
+}
+
+bool
+core_publish(struct session *s, const struct core_row *in, struct err *e)
+{
+    struct core_row wide = *in, *row = &wide;
+    if (tables_keyless(in->t) && in->before != NULL)
+        wide.before = tables_widen(in->t, 0, in->before, &s->row);
+    if (tables_keyless(in->t) && in->after != NULL)
+        wide.after = tables_widen(in->t, 1, in->after, &s->row);
     struct outgoing o = {
         .t = row->t,
         .op = row->op,
@@ -371,8 +404,8 @@ core_publish(struct session *s, const struct core_row *row, struct err *e)
     if (mutant == MUTANT_DOUBLE && !put_record(s, &o, e))
         return false;
     assert(row->op != OP_UPDATE || (row->before != NULL && row->after != NULL));
-    if (row->op != OP_UPDATE || same_key(row->t->table, row->before, row->after))
-        return put_record(s, &o, e);
+    if (row->op != OP_UPDATE || same_key(row->t->shape, row->before, row->after))
+        return put(s, &o, e);
     /* A key change is delete + tombstone + create: the two keys may live in different
      * partitions. */
     struct outgoing gone = o, made = o;
@@ -381,7 +414,7 @@ core_publish(struct session *s, const struct core_row *row, struct err *e)
     gone.after = NULL;
     made.op = OP_CREATE;
     made.before = NULL;
-    return put_record(s, &gone, e) && put_record(s, &made, e);
+    return put(s, &gone, e) && put(s, &made, e);
 }
 
 bool
@@ -390,8 +423,9 @@ core_publish_read(struct session *s, const struct core_row *row, struct window *
 {
     struct outgoing o = {
         .t = row->t,
-        .op = OP_READ,
-        .key = row->after,
+        .op = row->op,
+        .key = row->op == OP_DELETE ? row->before : row->after,
+        .before = row->before,
         .after = row->after,
         .source = row->source,
         .load = true,

@@ -29,6 +29,17 @@ resync(struct session *s, struct captured *t, bool gap, struct err *e)
     return loads_begin(s, t, e);
 }
 
+/* Rows that are there can become those of the new definition at the target. Equal rows are
+ * found by all that is in them, so any change makes others of them. */
+static bool
+follows_from(const struct captured *t, const struct table *version)
+{
+    bool multiset = t->shape != NULL && t->shape->rows == TABLE_MULTISET;
+    if (multiset && !table_same(t->table, version))
+        return false;
+    return changes_follow(t->changes, t->table, version);
+}
+
 static bool
 settle(struct session *s, struct captured *t, struct table *version, struct json *renames,
        bool marked, struct err *e)
@@ -45,7 +56,7 @@ bool
 definitions_proved(struct session *s, struct captured *t, struct table *version, struct err *e)
 {
     bool known = t->table != NULL, gap = known && t->gap;
-    bool follows = !known || (!gap && changes_follow(t->changes, t->table, version));
+    bool follows = !known || (!gap && follows_from(t, version));
     bool marked = t->unproved || t->gap || t->changes != NULL;
     struct json *renames = known && follows ? changes_renames(t->changes) : NULL;
     bool ok = follows || (!gap && !s->task->full) || resync(s, t, gap, e);

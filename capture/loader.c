@@ -21,6 +21,7 @@ struct loader {
     struct arena cursor_arena;
     struct cell *cursor; /* key of the last row read, NULL: from the first */
     bool at_end;
+    struct position at; /* of the snapshot, whole tables */
 };
 
 struct loader_order *
@@ -129,6 +130,46 @@ read_chunk(struct loader *l, struct loader_chunk *c, struct err *e)
     return l->ops->mark(l->connection, SOURCE_MARK_HIGH, &c->high, e);
 }
 
+/* As wait_for_p0: what was streamed before must be in the snapshot. */
+static bool
+open_snapshot(struct loader *l, const struct loader_order *o, struct err *e)
+{
+    for (;;) {
+        position_free(&l->at);
+        if (!l->ops->snapshot(l->connection, o->table, &l->at, e))
+            return false;
+        if (position_covers(&l->at, &o->p0))
+            return true;
+        if (stop_wait(&l->stop, MARK_WAIT_MS))
+            return err_set(e, MR_SOURCE_LOST, "loader stopped");
+    }
+}
+
+/* The connection is the snapshot's: nothing else is asked on it before its end. */
+static bool
+read_whole(struct loader *l, struct loader_chunk *c, struct err *e)
+{
+    struct loader_order *o = c->order;
+    struct source_chunk_request r = {
+        .table = o->table,
+        .rows_max = o->rows_max,
+        .bytes_max = o->bytes_max,
+        .arena = &c->arena,
+    };
+    if (o->want_estimate && !l->ops->estimate(l->connection, o->table, &c->estimate, e))
+        return false;
+    if (o->restart && !open_snapshot(l, o, e))
+        return false;
+    if (l->at_end)
+        c->chunk = (struct source_chunk){.last = true, .read_us = clock_wall_us()};
+    else if (!l->ops->chunk(l->connection, &r, &c->chunk, e))
+        return false;
+    l->at_end = c->chunk.last;
+    position_copy(&c->low, &l->at);
+    position_copy(&c->high, &l->at);
+    return true;
+}
+
 static void
 work(struct loader *l, struct loader_order *o)
 {
@@ -147,7 +188,7 @@ work(struct loader *l, struct loader_order *o)
     if (l->range != o->range)
         c->ok = err_set(&c->err, MR_INTERNAL, "loader got an order of another range");
     else
-        c->ok = read_chunk(l, c, &c->err);
+        c->ok = o->whole ? read_whole(l, c, &c->err) : read_chunk(l, c, &c->err);
     if (!ring_push(l->session->inbox, &c->head))
         loader_chunk_free(c);
 }
@@ -177,6 +218,7 @@ loader_new(struct session *s, unsigned number, struct source_loader *connection)
     l->orders = ring_new(LOADER_ORDERS);
     stop_init(&l->stop, NULL);
     arena_init(&l->cursor_arena, 1024);
+    position_init(&l->at, POSITION_NONE);
     char name[16];
     snprintf(name, sizeof(name), "mr-load-%u", number);
     thread_start(&l->thread, name, run, l);
@@ -200,6 +242,7 @@ loader_free(struct loader *l)
     l->ops->loader_close(l->connection);
     ring_destroy(l->orders);
     arena_free(&l->cursor_arena);
+    position_free(&l->at);
     stop_free(&l->stop);
     free(l);
 }

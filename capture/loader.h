@@ -20,6 +20,7 @@ struct loader_order {
     struct window *window; /* likewise; not touched by the loader */
     struct table *table;   /* a reference */
     struct position p0;
+    bool whole; /* a table without a key: the rows of one snapshot, opened with restart */
     bool restart;
     const struct cell *after; /* with restart: key cells, NULL = from the first row */
     const struct cell *upto;  /* NULL = to the last row */
@@ -36,7 +37,7 @@ struct loader_chunk {
     struct source_chunk chunk;
     struct source_estimate estimate;
     struct position low;  /* mark before the read: it covers the order's p0 */
-    struct position high; /* mark after the read */
+    struct position high; /* mark after the read; whole: both are the snapshot's place */
     bool ok;
     struct err err;
 };

@@ -10,6 +10,7 @@
 
 #define CHUNK_ROWS       20000
 #define MISMATCH_WAIT_MS 200
+#define KEYLESS_TRIES    5
 
 /* A window of a range and, once the loader came back, its chunk. */
 struct pending {
@@ -37,6 +38,7 @@ struct load {
     struct range range; /* one range a load: from the first row to the last */
     uint64_t rows_total;
     bool estimated;
+    struct position p0; /* of the snapshot, tables without a key */
     struct load *next;
 };
 
@@ -94,7 +96,16 @@ free_load(struct session *s, struct load *gone)
         at = &(*at)->next;
     *at = gone->next;
     buf_free(&gone->range.next);
+    position_free(&gone->p0);
     free(gone);
+}
+
+static void
+forget_windows(struct captured *t)
+{
+    t->windows = NULL;
+    keyless_free(t->keyless);
+    t->keyless = NULL;
 }
 
 void
@@ -112,7 +123,7 @@ loads_free(struct session *s)
                 loader_chunk_free(r->pending[i].chunk);
         window_table_free(ls->first->windows);
         if (ls->first->t != NULL)
-            ls->first->t->windows = NULL;
+            forget_windows(ls->first->t);
         free_load(s, ls->first);
     }
     free(ls->loaders);
@@ -138,6 +149,9 @@ add_load(struct session *s, struct captured *t, uint64_t id)
     struct window_conf wc = {.touched_max = 200000, .touched_bytes_max = (size_t)16 << 20};
     l->windows = window_table_new(&wc);
     t->windows = l->windows;
+    position_init(&l->p0, POSITION_NONE);
+    if (tables_keyless(t))
+        t->keyless = keyless_new(t->shape->column_count);
     return l;
 }
 
@@ -225,7 +239,7 @@ loads_drop(struct session *s, struct captured *t)
     if (l == NULL)
         return;
     sequencer_forget(s->seq, t->topic, l->id);
-    t->windows = NULL;
+    forget_windows(t);
     l->t = NULL;
     window_table_discard(l->windows);
     clean(&l->range);
@@ -233,10 +247,40 @@ loads_drop(struct session *s, struct captured *t)
     bury(s, l);
 }
 
+/* Rows of a table without a key that waited: its creates behind the snapshot, or at the end its
+ * deletes. */
+static bool
+emit_waiting(struct session *s, struct load *l, enum change_op op, struct err *e)
+{
+    const struct position *at = s->ops->decoder_position(s->decoder);
+    struct change_source source = {.commit_us = clock_wall_us(),
+                                   .gtid = bytes_of("", 0),
+                                   .file = bytes_str(at->file),
+                                   .pos = at->pos,
+                                   .snapshot = true,
+                                   .load = l->id};
+    struct captured *t = l->t;
+    bool create = op == OP_CREATE;
+    for (const struct cell *row; (row = create ? keyless_next_create(t->keyless)
+                                               : keyless_next_delete(t->keyless)) != NULL;) {
+        struct core_row out = {.t = t,
+                               .op = op,
+                               .before = create ? NULL : row,
+                               .after = create ? row : NULL,
+                               .source = &source};
+        if (!core_publish_read(s, &out, NULL, e) ||
+            (sequencer_must_close(s->seq) && !core_close(s, e)))
+            return false;
+    }
+    return true;
+}
+
 static bool
 end_load(struct session *s, struct load *l, struct err *e)
 {
     struct captured *t = l->t;
+    if (t->keyless != NULL && !emit_waiting(s, l, OP_DELETE, e))
+        return false;
     log_info("load_end", F_STR("unit", unit_name(s->unit)), F_STR("topic", t->topic),
              F_U64("rows", l->range.state.rows));
     if (!load_event(s, l, EVENT_LOAD_END, e))
@@ -256,8 +300,9 @@ resume_range(struct session *s, const struct progress_range *r, struct err *e)
     struct captured *t = tables_by_topic(s, r->table);
     bool named =
         t != NULL && t->table != NULL && !t->stopped && !t->loaded && t->load == r->load;
-    /* A table that was just found anew has begun its load already: one load a table. */
-    if (!named || find_load(s, t) != NULL) {
+    /* A table that was just found anew has begun its load already: one load a table. One
+     * without a key is loaded anew: its snapshot is gone. */
+    if (!named || find_load(s, t) != NULL || tables_keyless(t)) {
         sequencer_forget(s->seq, r->table, r->load);
         return true;
     }
@@ -330,6 +375,19 @@ next_cells(struct session *s, struct range *r, struct loader_order *o, struct er
     return ok;
 }
 
+/* All windows of a snapshot stand on the P0 it was ordered at. */
+static void
+order_whole(struct range *r, struct loader_order *o)
+{
+    o->whole = true;
+    if (r->restart) {
+        keyless_order(r->load->t->keyless);
+        position_copy(&r->load->p0, &o->p0);
+    } else {
+        position_copy(&o->p0, &r->load->p0);
+    }
+}
+
 static bool
 give_order(struct session *s, struct range *r, struct err *e)
 {
@@ -347,7 +405,9 @@ give_order(struct session *s, struct range *r, struct err *e)
     o->rows_max = CHUNK_ROWS;
     o->want_estimate = !r->load->estimated;
     r->load->estimated = true;
-    if (r->restart && !next_cells(s, r, o, e))
+    if (t->keyless != NULL)
+        order_whole(r, o);
+    else if (r->restart && !next_cells(s, r, o, e))
         return false;
     r->restart = false;
     o->window = window_open(t->windows, 0, &o->p0);
@@ -379,13 +439,39 @@ assign(struct session *s)
     }
 }
 
+/* The load of a table without a key whose snapshot broke: once anything of it was published it
+ * is begun anew. */
+static bool
+begin_anew(struct session *s, struct err *e)
+{
+    for (struct load *l = s->loads->first; l != NULL;) {
+        struct captured *t = l->t;
+        l = l->next;
+        if (t == NULL || t->keyless == NULL)
+            continue;
+        struct load *own = find_load(s, t);
+        if (keyless_full(t->keyless) && ++t->keyless_tries >= KEYLESS_TRIES) {
+            struct err why;
+            err_fill(&why, MR_SOURCE_KEYLESS_BUSY, "%s.%s", t->db, t->name);
+            if (!tables_stop(s, t, &why, e))
+                return false;
+        } else if (keyless_full(t->keyless) ||
+                   (own->range.restart && keyless_published(t->keyless))) {
+            log_warn("load_anew", F_STR("unit", unit_name(s->unit)), F_STR("topic", t->topic));
+            if (!loads_begin(s, t, e))
+                return false;
+        }
+    }
+    return true;
+}
+
 bool
 loads_pump(struct session *s, struct err *e)
 {
     struct loads *ls = s->loads;
     if (ls->first == NULL)
         return true;
-    if (!open_loaders(s, e))
+    if (!begin_anew(s, e) || !open_loaders(s, e))
         return false;
     assign(s);
     for (unsigned i = 0; i < ls->loader_count; i++) {
@@ -459,10 +545,13 @@ loads_chunk(struct session *s, struct loader_chunk *c, struct err *e)
         return chunk_failed(s, r, &why, e);
     }
     struct window *w = r->pending[at].window;
-    if (window_may_read(w, &c->low) && window_read(w, &c->high))
+    bool read = window_may_read(w, &c->low) && window_read(w, &c->high);
+    if (read)
         r->end_seen = r->end_seen || c->chunk.last;
+    if (read && c->order->whole && c->order->restart)
+        keyless_open(l->t->keyless, &c->high);
     clean(r);
-    return true;
+    return l->t->keyless == NULL || !read || emit_waiting(s, l, OP_CREATE, e);
 }
 
 /* ---- emission ---- */
@@ -501,15 +590,24 @@ read_source(const struct session *s, const struct load *l, const struct source_c
 }
 
 static bool
+emit_whole(struct session *s, struct core_row *row, struct err *e)
+{
+    row->after = tables_widen(row->t, 1, row->after, &s->row);
+    return !keyless_read(row->t->keyless, row->after) || core_publish_read(s, row, NULL, e);
+}
+
+static bool
 emit_rows(struct session *s, struct range *r, struct pending *p, struct err *e)
 {
     const struct source_chunk *c = &p->chunk->chunk;
     struct change_source source = read_source(s, r->load, c);
+    struct captured *t = r->load->t;
     uint64_t since = 0;
     for (uint32_t i = 0; i < c->count; i++) {
-        const struct cell *row = c->rows + (size_t)i * r->load->t->table->column_count;
-        struct core_row out = {.t = r->load->t, .op = OP_READ, .after = row, .source = &source};
-        if (!core_publish_read(s, &out, p->window, e))
+        const struct cell *row = c->rows + (size_t)i * t->table->column_count;
+        struct core_row out = {.t = t, .op = OP_READ, .after = row, .source = &source};
+        if (!(t->keyless != NULL ? emit_whole(s, &out, e)
+                                 : core_publish_read(s, &out, p->window, e)))
             return false;
         since++;
         bool last = i + 1 == c->count;
@@ -517,7 +615,7 @@ emit_rows(struct session *s, struct range *r, struct pending *p, struct err *e)
             continue;
         if (last)
             r->state.done = c->last;
-        if (!advance(s, r, row, since, e))
+        if (!advance(s, r, t->keyless != NULL ? NULL : row, since, e))
             return false;
         since = 0;
         if (sequencer_must_close(s->seq) && !core_close(s, e))

@@ -65,6 +65,10 @@ sequencer_begin(struct sequencer *s, struct bytes id, const char *file, uint64_t
 /* One selected row. False: published already, drop it. True: *seq is its number. */
 bool
 sequencer_row(struct sequencer *s, uint32_t part, uint64_t bytes, uint64_t *seq);
+/* One selected row that is not published: it counts in its transaction, so that a later reading
+ * finds the rows behind it. */
+void
+sequencer_pass(struct sequencer *s);
 /* The next selected row was published by an earlier reading: sequencer_row will say so. */
 bool
 sequencer_replays(const struct sequencer *s);

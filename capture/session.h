@@ -116,8 +116,8 @@ struct core_row {
 };
 MUST bool
 core_publish(struct session *s, const struct core_row *row, struct err *e);
-/* A row of a load, whose key payload is known; does nothing when the window says it was changed
- * since. */
+/* A row of a load; does nothing when the window says it was changed since (NULL: a table
+ * without a key, row as its shape has it, op also create or delete). */
 MUST bool
 core_publish_read(struct session *s, const struct core_row *row, struct window *w,
                   struct err *e);

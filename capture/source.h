@@ -123,7 +123,8 @@ struct source_packet {
     bool more; /* further data is already here: read on before passing the block along */
 };
 
-/* At most rows_max rows with key > after and <= upto in key order; a key: key_count cells. */
+/* A table without a key: the next rows of the snapshot that is open, after and upto NULL. At
+ * most rows_max rows with key > after and <= upto in key order; a key: key_count cells. */
 struct source_chunk_request {
     const struct table *table;
     const struct cell *after; /* NULL: from the first row */
@@ -203,6 +204,12 @@ struct source_ops {
      * another version than the stream's at its high mark must be dropped and read again. */
     bool (*chunk)(struct source_loader *l, const struct source_chunk_request *request,
                   struct source_chunk *out, struct err *e);
+    /* Opens a consistent snapshot for the chunks of a table without a key; one that was open is
+     * given up. *at (initialised by the callee): a transaction that changes the table is in the
+     * snapshot if and only if it begins before `at` in the log. No other call but chunk of this
+     * table, or another snapshot, until its last chunk. */
+    bool (*snapshot)(struct source_loader *l, const struct table *t, struct position *at,
+                     struct err *e);
     bool (*estimate)(struct source_loader *l, const struct table *t,
                      struct source_estimate *out, struct err *e);
     /* txn_id: source_txn.id; the mark: LOW. */

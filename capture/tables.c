@@ -34,6 +34,8 @@ tables_free(struct session *s)
         struct captured *next = t->following;
         row_encoder_free(t->encoder);
         table_unref(t->table);
+        table_unref(t->shape);
+        free(t->wide);
         changes_free(t->changes);
         free(t->slots);
         free(t->parts);
@@ -196,11 +198,36 @@ register_schema(struct session *s, struct captured *t, bool key, uint32_t *id, s
     char subject[TOPIC_NAME_MAX + 16];
     struct buf text = {0};
     snprintf(subject, sizeof(subject), "%s-%s", t->topic, key ? "key" : "value");
-    bool ok = key ? codec_key_schema(t->table, &conf, &text, e)
-                  : codec_value_schema(t->table, &conf, &text, e);
+    bool ok = key ? codec_key_schema(t->shape, &conf, &text, e)
+                  : codec_value_schema(t->shape, &conf, &text, e);
     ok = ok && registry_id(s->registry, subject, buf_bytes(&text), id, e);
     buf_free(&text);
     return ok;
+}
+
+/* A table without a key is published as the task asks for it. */
+static bool
+make_shape(struct session *s, struct captured *t, struct err *e)
+{
+    struct table *shape;
+    /* refuse, append, multiset */
+    enum table_rows how =
+        (enum table_rows)config_table_choice(s->config, "keyless", t->db, t->name);
+    bool keyed = t->table->key_count > 0;
+    if (!keyed && how == TABLE_KEYED)
+        return err_set(e, MR_SOURCE_NO_KEY, "%s.%s", t->db, t->name);
+    if (!keyed && how == TABLE_MULTISET && !s->task->full)
+        return err_set(e, MR_SOURCE_KEYLESS_NO_LOAD, "%s.%s", t->db, t->name);
+    if (keyed)
+        shape = table_ref(t->table);
+    else if (!table_with_rows(t->table, how, &shape, e))
+        return false;
+    shape->version = t->table->version; /* unshared, or the same */
+    table_unref(t->shape);
+    t->shape = shape;
+    free(t->wide);
+    t->wide = keyed ? NULL : mem_array(2u * shape->column_count + 2u, sizeof(*t->wide));
+    return true;
 }
 
 /* Topic, ids and encoder of t->table. */
@@ -208,8 +235,8 @@ static bool
 prepare(struct session *s, struct captured *t, bool ids_known, struct err *e)
 {
     struct codec_conf conf = codec_of(s, t);
-    if (t->table->key_count == 0)
-        return err_set(e, MR_SOURCE_NO_KEY, "%s.%s", t->db, t->name);
+    if (!make_shape(s, t, e))
+        return false;
     if (!make_topic(s, t, e))
         return false;
     make_slots(s, t);
@@ -218,11 +245,31 @@ prepare(struct session *s, struct captured *t, bool ids_known, struct err *e)
          !register_schema(s, t, false, &t->value_id, e)))
         return false;
     struct row_encoder *encoder;
-    if (!row_encoder_new(t->table, &conf, t->key_id, t->value_id, &encoder, e))
+    if (!row_encoder_new(t->shape, &conf, t->key_id, t->value_id, &encoder, e))
         return false;
     row_encoder_free(t->encoder);
     t->encoder = encoder;
     return true;
+}
+
+bool
+tables_keyless(const struct captured *t)
+{
+    return t->wide != NULL;
+}
+
+const struct cell *
+tables_widen(const struct captured *t, unsigned number, const struct cell *row,
+             struct buf *scratch)
+{
+    uint16_t n = t->table->column_count;
+    struct cell *out = t->wide + (size_t)number * t->shape->column_count;
+    uint8_t *key =
+        (uint8_t *)(t->wide + 2u * t->shape->column_count) + number * TABLE_ROW_BYTES;
+    memcpy(out, row, n * sizeof(*out));
+    table_row_key(row, n, scratch, key);
+    out[n] = (struct cell){.kind = CELL_BYTES, .len = TABLE_ROW_BYTES, .v.p = key};
+    return out;
 }
 
 /* ---- version events ---- */
@@ -230,7 +277,7 @@ prepare(struct session *s, struct captured *t, bool ids_known, struct err *e)
 bool
 tables_note(struct session *s, struct captured *t, struct err *e)
 {
-    struct json *j = table_to_json(t->table);
+    struct json *j = table_to_json(t->shape);
     json_set(j, "key_id", json_u64(t->key_id));
     json_set(j, "value_id", json_u64(t->value_id));
     json_set(j, "partitions", json_u64((uint64_t)t->partitions));
@@ -271,7 +318,7 @@ tables_stop(struct session *s, struct captured *t, const struct err *why, struct
     log_error("table_stopped", F_STR("unit", unit_name(s->unit)), F_STR("table", t->topic),
               F_ERR(why));
     tables_report(s, t);
-    return t->table == NULL || t->partitions == 0 || tables_note(s, t, e);
+    return t->shape == NULL || t->partitions == 0 || tables_note(s, t, e);
 }
 
 /* The version event, with what became of the columns of the one before. */
@@ -331,8 +378,9 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
         table_unref(version);
         return true;
     }
-    version->version = r->version;
-    t->table = version;
+    t->table = table_without_rows(version);
+    t->table->version = r->version;
+    table_unref(version);
     t->key_id = (uint32_t)json_get_u64(r->schema, "key_id", 0);
     t->value_id = (uint32_t)json_get_u64(r->schema, "value_id", 0);
     t->partitions = (int)json_get_i64(r->schema, "partitions", 0);

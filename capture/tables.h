@@ -13,6 +13,7 @@
 #define MILLRACE_CAPTURE_TABLES_H
 
 #include "capture/changes.h"
+#include "capture/keyless.h"
 #include "capture/session.h"
 #include "schema/codec.h"
 #include "schema/topic.h"
@@ -21,7 +22,10 @@ struct captured {
     char *db;
     char *name;
     char topic[TOPIC_NAME_MAX + 1];
-    struct table *table;         /* newest version; NULL: its first rows were not seen yet */
+    struct table *table; /* newest version, as the source has it; NULL: its first rows were
+                            not seen yet */
+    struct table *shape; /* as it is published: the same, but for one without a key; NULL while
+                            it cannot be */
     struct row_encoder *encoder; /* NULL while stopped before its first version */
     uint32_t key_id, value_id;
     int partitions;
@@ -39,6 +43,9 @@ struct captured {
     uint64_t txn_rows;
     struct err error;
     struct window_table *windows; /* NULL: no load runs */
+    struct keyless *keyless;      /* of its load; NULL: none, or the table has a key */
+    unsigned keyless_tries;       /* loads in which too much waited */
+    struct cell *wide;            /* two rows of shape; NULL when it is `table` */
     struct changes *changes;      /* ALTERs since the newest version; NULL: none */
     struct json *renames;         /* of the version event being written */
     struct captured *following;   /* in the order they were met */
@@ -76,6 +83,14 @@ tables_note(struct session *s, struct captured *t, struct err *e);
 /* This table cannot go on: durable, logged, reported; the others go on. */
 MUST bool
 tables_stop(struct session *s, struct captured *t, const struct err *why, struct err *e);
+/* Without a key: its rows, and those of its load, go another way (capture/keyless.h). */
+bool
+tables_keyless(const struct captured *t);
+/* A source's row as the shape has it, valid until the next call with the same number (0, 1).
+ * scratch: reset. */
+const struct cell *
+tables_widen(const struct captured *t, unsigned number, const struct cell *row,
+             struct buf *scratch);
 /* Status record of the table. */
 void
 tables_report(struct session *s, const struct captured *t);

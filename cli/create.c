@@ -26,6 +26,9 @@ static const struct cli_option options[] = {
     {"max-sql-length", 0, false, "BYTES", "longest statement (4194304, the target's limit)"},
     {"error-handle-option", 0, false, "stop", "what a refused row does: stop its table"},
     {"on-gap", 0, false, "stop|resync", "when the source purged its log (stop)"},
+    {"keyless", 0, false, "HOW",
+     "tables without a key: refuse (default), append, multiset; or by table: "
+     "refuse,db.t:multiset,..."},
     {"delivery", 0, false, "MODE", "exactly-once (default) or fast"},
     {"consistency", 0, false, "table|task", "target commits per table, or whole (table)"},
     {"format", 0, false, "avro|json", "of the topics (avro)"},
@@ -102,12 +105,12 @@ load_file(struct command *c, struct err *e)
 }
 
 static void
-print_tables(const struct discover *d)
+print_tables(const struct command *c, const struct task *task, const struct discover *d)
 {
     for (size_t i = 0; i < d->tables_len; i++) {
         const struct discover_table *t = &d->tables[i];
         printf("  %s.%s -> %s.%s (about %" PRIu64 " rows)%s\n", t->db, t->table, t->to_db,
-               t->to_table, t->rows, t->has_key ? "" : "  no key: not captured");
+               t->to_table, t->rows, create_keyless(c, task, t));
     }
 }
 
@@ -161,7 +164,7 @@ create(struct command *c, struct task *t, struct session *s, struct err *e)
     bool ok = check_new(s, t, e) && create_check(c, t, &found, e);
     if (ok && command_has(c, "dry-run")) {
         printf("task '%s' would copy %zu tables:\n", t->name, found.tables_len);
-        print_tables(&found);
+        print_tables(c, t, &found);
         print_types(&found);
     } else if (ok) {
         ok = task_store_put(s->store, t, e);

@@ -17,6 +17,9 @@ create_connect(const struct command *c, const struct task *t, const struct task_
 MUST bool
 create_check_lake(const struct command *c, const struct task *t, const struct discover *found,
                   struct err *e);
+/* What becomes of the table for want of a key: text behind its name. */
+const char *
+create_keyless(const struct command *c, const struct task *t, const struct discover_table *d);
 /* Asks source and target; found: discover_free by the caller, also after false. */
 MUST bool
 create_check(const struct command *c, struct task *t, struct discover *found, struct err *e);

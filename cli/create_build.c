@@ -219,7 +219,10 @@ take_params(const struct command *c, struct task *t, struct err *e)
     const char *timeout = command_flag(c, "send-sql-timeout");
     const char *length = command_flag(c, "max-sql-length");
     const char *partitions = command_flag(c, "partitions");
+    const char *keyless = command_flag(c, "keyless");
     int64_t n = config_int(c->config, "topic.partitions");
+    if (keyless != NULL && !take_param(t, "keyless", "keyless", keyless, e))
+        return false;
     if (timeout != NULL &&
         !take_param(t, "send-sql-timeout", "send.sql.timeout.ms", timeout, e))
         return false;

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/config_choices.h"
 #include "base/text.h"
 #include "base/uri.h"
 #include "cli/create.h"
@@ -27,25 +28,63 @@ create_connect(const struct command *c, const struct task *t, const struct task_
     return ok;
 }
 
-static bool
-check_keys(const struct discover *d, struct err *e)
+enum keyless { KEYLESS_REFUSE, KEYLESS_APPEND, KEYLESS_MULTISET };
+
+const char *
+create_keyless(const struct command *c, const struct task *t, const struct discover_table *d)
 {
-    size_t keyless = 0;
+    static const char *const texts[] = {"  no key: not captured", "  no key: appended",
+                                        "  no key: a multiset"};
+    const char *given = json_get_str(t->params, "keyless", config_text(c->config, "keyless"));
+    return d->has_key ? ""
+                      : texts[config_choices_find(config_option_find("keyless"), given, d->db,
+                                                  d->table)];
+}
+
+/* Why the table will not be captured. False: it will. */
+static bool
+refused(const struct command *c, const struct task *t, const struct discover_table *d,
+        struct err *why)
+{
+    const char *given = json_get_str(t->params, "keyless", config_text(c->config, "keyless"));
+    int how = config_choices_find(config_option_find("keyless"), given, d->db, d->table);
+    if (d->has_key || how == KEYLESS_APPEND || (how == KEYLESS_MULTISET && t->full))
+        return false;
+    err_fill(why, how == KEYLESS_REFUSE ? MR_SOURCE_NO_KEY : MR_SOURCE_KEYLESS_NO_LOAD,
+             "table %s.%s has no key", d->db, d->table);
+    return true;
+}
+
+static bool
+check_keys(const struct command *c, const struct task *t, const struct discover *d,
+           struct err *e)
+{
+    size_t n = 0;
     for (size_t i = 0; i < d->tables_len; i++)
-        keyless += !d->tables[i].has_key;
-    if (keyless == d->tables_len)
-        return err_set(e, MR_SOURCE_NO_KEY, "%s.%s%s", d->tables[0].db, d->tables[0].table,
-                       keyless > 1 ? " and every other selected table" : "");
+        n += refused(c, t, &d->tables[i], e);
+    if (n == d->tables_len)
+        return err_set(e, e->code, "%s.%s%s", d->tables[0].db, d->tables[0].table,
+                       n > 1 ? " and every other selected table" : "");
+    err_clear(e);
     for (size_t i = 0; i < d->tables_len; i++) {
         struct err one = {0};
         char text[ERR_TEXT_MAX + 512];
-        if (d->tables[i].has_key)
-            continue;
-        err_set(&one, MR_SOURCE_NO_KEY, "table %s.%s has no key", d->tables[i].db,
-                d->tables[i].table);
-        fprintf(stderr, "warning: %s\n", err_format(&one, text, sizeof(text)));
+        if (refused(c, t, &d->tables[i], &one))
+            fprintf(stderr, "warning: %s\n", err_format(&one, text, sizeof(text)));
     }
     return true;
+}
+
+/* What changes at the source and no log tells. */
+static void
+warn_cascades(const struct discover *d)
+{
+    for (size_t i = 0; i < d->cascades_len; i++) {
+        struct err one = {0};
+        char text[ERR_TEXT_MAX + 512];
+        err_fill(&one, MR_SOURCE_CASCADE, "%s", d->cascades[i]);
+        fprintf(stderr, "warning: %s\n", err_format(&one, text, sizeof(text)));
+    }
 }
 
 static bool
@@ -54,11 +93,13 @@ check_source(const struct command *c, struct task *t, struct discover *found, st
     struct mysql_conn *conn = NULL;
     if (!create_connect(c, t, &t->sources[0].at, MYSQL_SOURCE, &conn, e))
         return false;
-    bool ok = (discover_source(conn, t, found, e) && discover_types(conn, found, e)) ||
+    bool ok = (discover_source(conn, t, found, e) && discover_types(conn, found, e) &&
+               discover_cascades(conn, found, e)) ||
               err_wrap(e, "source");
     mysql_conn_close(conn);
-    if (!ok || !check_keys(found, e))
+    if (!ok || !check_keys(c, t, found, e))
         return false;
+    warn_cascades(found);
     if (t->exclude != NULL && found->excluded == 0)
         fprintf(stderr, "warning: --exclude '%s' matches no table\n", t->exclude);
     if (!t->full)

@@ -53,6 +53,17 @@ can_be_key(const struct table *t, const struct unique_key *u)
     return u->column_count > 0;
 }
 
+/* The last column is the key. */
+static void
+seal_rows(struct table *t)
+{
+    uint16_t *key = arena_alloc(&t->arena, sizeof *key);
+    *key = (uint16_t)(t->column_count - 1u);
+    t->columns[*key].key_at = 1;
+    t->key = key;
+    t->key_count = 1;
+}
+
 void
 table_seal(struct table *t)
 {
@@ -60,6 +71,10 @@ table_seal(struct table *t)
     t->key_count = 0;
     for (unsigned i = 0; i < t->column_count; i++)
         t->columns[i].key_at = 0;
+    if (t->rows != TABLE_KEYED) {
+        seal_rows(t);
+        return;
+    }
     for (unsigned i = 0; i < t->unique_count; i++) {
         const struct unique_key *u = &t->uniques[i];
         for (unsigned k = 0; k < u->column_count; k++)
@@ -85,13 +100,15 @@ table_column_find(const struct table *t, struct bytes name)
 bool
 table_has_secondary_unique(const struct table *t)
 {
-    for (unsigned i = 0; i < t->unique_count; i++)
+    for (unsigned i = 0; t->rows == TABLE_KEYED && i < t->unique_count; i++)
         if (t->uniques[i].columns != t->key)
             return true;
     return false;
 }
 
 /* ---- to JSON ---- */
+
+static const char *const rows_text[] = {NULL, "append", "multiset"};
 
 static void
 set_text(struct json *o, const char *key, const char *value)
@@ -165,6 +182,7 @@ table_to_json(const struct table *t)
     json_set(o, "name", json_str(t->name));
     json_set(o, "version", json_u64(t->version));
     json_set(o, "fingerprint", json_u64(t->fingerprint));
+    set_text(o, "rows", rows_text[t->rows]);
     set_text(o, "charset", t->charset);
     set_text(o, "collation", t->collation);
     set_text(o, "comment", t->comment);
@@ -287,6 +305,19 @@ lists_from_json(struct table *t, const struct json *j, struct err *e)
     return true;
 }
 
+MUST static bool
+rows_from_json(struct table *t, const struct json *j, struct err *e)
+{
+    const char *text = json_get_str(j, "rows", NULL);
+    t->rows = !text ? TABLE_KEYED : strcmp(text, "append") == 0 ? TABLE_APPEND : TABLE_MULTISET;
+    if (!text)
+        return true;
+    const struct column *last = &t->columns[t->column_count - 1];
+    bool fits = last->type == COL_BINARY && strcmp(last->name, TABLE_ROW_COLUMN) == 0 &&
+                strcmp(text, rows_text[t->rows]) == 0;
+    return fits || damaged(e, "rows '%.40s'", text);
+}
+
 bool
 table_from_json(const struct json *j, struct table **out, struct err *e)
 {
@@ -305,7 +336,7 @@ table_from_json(const struct json *j, struct table **out, struct err *e)
     t->charset = get_text(t, j, "charset");
     t->collation = get_text(t, j, "collation");
     t->comment = get_text(t, j, "comment");
-    if (!lists_from_json(t, j, e)) {
+    if (!lists_from_json(t, j, e) || !rows_from_json(t, j, e)) {
         table_unref(t);
         return false;
     }

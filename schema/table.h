@@ -79,10 +79,20 @@ struct unique_key {
 
 enum source_flavor { FLAVOR_MYSQL, FLAVOR_MARIADB };
 
+/* What a row of a published table is. But for KEYED, the last column is TABLE_ROW_COLUMN, the
+ * row's key, which any number of rows may have (schema/table_rows.h). */
+enum table_rows {
+    TABLE_KEYED,    /* what its key names */
+    TABLE_APPEND,   /* one change of a table without a key: the target is a log */
+    TABLE_MULTISET, /* one of the equal rows of a table without a key */
+};
+#define TABLE_ROW_COLUMN "_millrace_row"
+
 struct table {
     struct arena arena;
     uint32_t refs; /* atomic */
     enum source_flavor flavor;
+    enum table_rows rows;
     const char *database;
     const char *name;
     uint32_t version;     /* 1, 2, ... per table and incarnation */
@@ -102,7 +112,7 @@ struct table {
 struct table *
 table_new(const char *database, const char *name);
 /* Chooses the key (PRIMARY, else the first unique key whose columns are all NOT NULL and
- * without prefixes), sets key_at. */
+ * without prefixes; not KEYED: the last column), sets key_at. */
 void
 table_seal(struct table *t);
 /* Alike but for version and fingerprint. */

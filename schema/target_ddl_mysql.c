@@ -9,6 +9,12 @@
 
 #define VECTOR_SHORT 250 /* floats that fit in a row beside other columns */
 
+const struct ddl_log_column ddl_log_columns[3] = {
+    {"_op", "char(1) character set ascii"},
+    {"_seq", "bigint unsigned"},
+    {"_commit_ts", "datetime(6)"},
+};
+
 /* Where text goes and what it is for. */
 struct writer {
     const struct ddl_target *to;
@@ -308,6 +314,8 @@ add_column(const struct writer *w, const struct column *c)
     }
     buf_add_str(w->sql, c->nullable ? " null" : " not null");
     add_default(w, c);
+    if (strcmp(c->name, TABLE_ROW_COLUMN) == 0)
+        buf_add_str(w->sql, " default '' invisible");
 }
 
 /* ---- keys ---- */
@@ -315,6 +323,8 @@ add_column(const struct writer *w, const struct column *c)
 static bool
 key_is_written(const struct writer *w, const struct table *t, const struct unique_key *u)
 {
+    if (t->rows != TABLE_KEYED)
+        return false;
     for (unsigned i = 0; i < u->column_count; i++)
         if (!is_written(w, &t->columns[u->columns[i]]))
             return false;
@@ -339,6 +349,21 @@ add_key(const struct writer *w, const struct table *t, const struct unique_key *
             buf_addf(w->sql, "(%u)", u->prefixes[i]);
     }
     buf_add_byte(w->sql, ')');
+}
+
+/* What an index finds rows by that are to be deleted. */
+static void
+add_row_index(const struct writer *w)
+{
+    buf_add_str(w->sql, "key " TABLE_ROW_COLUMN " (" TABLE_ROW_COLUMN ")");
+}
+
+/* What a change was, beside its row. */
+static void
+add_log_columns(const struct writer *w)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(ddl_log_columns); i++)
+        buf_addf(w->sql, ",\n  %s %s null", ddl_log_columns[i].name, ddl_log_columns[i].type);
 }
 
 static void
@@ -383,6 +408,12 @@ ddl_create_table(const struct table *t, const struct ddl_target *to, struct buf 
             continue;
         buf_add_str(sql, ",\n  ");
         add_key(&w, t, &t->uniques[i]);
+    }
+    if (t->rows == TABLE_APPEND)
+        add_log_columns(&w);
+    if (t->rows == TABLE_MULTISET) {
+        buf_add_str(sql, ",\n  ");
+        add_row_index(&w);
     }
     add_options(&w, t);
     return true;
@@ -568,7 +599,7 @@ static bool
 key_is_in(const struct alter *a, const struct unique_key *u, bool old)
 {
     const struct table *t = old ? a->into : a->from;
-    for (unsigned i = 0; i < t->unique_count; i++) {
+    for (unsigned i = 0; t->rows == TABLE_KEYED && i < t->unique_count; i++) {
         const struct unique_key *other = &t->uniques[i];
         if (old ? same_key(a, u, other) : same_key(a, other, u))
             return true;
@@ -623,5 +654,10 @@ ddl_alter_table(const struct table *from, const struct table *into, const struct
     alter_keys_dropped(&a);
     alter_columns(&a);
     alter_keys_added(&a);
+    if (into->rows == TABLE_MULTISET && from->rows != TABLE_MULTISET) {
+        begin_part(&a);
+        buf_add_str(sql, "add ");
+        add_row_index(&a.w);
+    }
     return a.begun;
 }

@@ -7,6 +7,8 @@
  * holds it
  * ("GENERATED ALWAYS AS (...)") and the flavors are alike, else it is left out. Every such
  * deviation is a line of `notes` (may be NULL).
+ * Tables without a key (schema/table_rows.h) have TABLE_ROW_COLUMN invisible, under an index
+ * when their rows are deleted by it, and no unique keys.
  * Thread: any.
  */
 #ifndef MILLRACE_SCHEMA_TARGET_DDL_MYSQL_H
@@ -25,6 +27,13 @@ struct ddl_target {
     const char *const *collations;
     size_t collation_count;
 };
+
+/* Columns of a table of changes (TABLE_APPEND) behind the source's. */
+struct ddl_log_column {
+    const char *name;
+    const char *type;
+};
+extern const struct ddl_log_column ddl_log_columns[3];
 
 struct ddl_rename {
     const char *from;

@@ -253,7 +253,7 @@ collation_may_join(const struct column *want, const struct column *have)
 static void
 compare_key(const struct table *want, const struct table *have, struct buf *out)
 {
-    if (!want->key_count)
+    if (!want->key_count || want->rows != TABLE_KEYED)
         return;
     if (!find_key(want, have)) {
         buf_add_str(out, "no unique key over exactly (");
@@ -273,6 +273,19 @@ compare_key(const struct table *want, const struct table *have, struct buf *out)
     }
 }
 
+/* Not their types: who else would call a column so? */
+static void
+compare_log(const struct table *want, const struct table *have, struct buf *out)
+{
+    for (unsigned i = 0; want->rows == TABLE_APPEND && i < ARRAY_LEN(ddl_log_columns); i++) {
+        struct bytes name = bytes_str(ddl_log_columns[i].name);
+        if (table_column_find(want, name) >= 0)
+            buf_addf(out, "column %s is the source's own\n", ddl_log_columns[i].name);
+        else if (table_column_find(have, name) < 0)
+            buf_addf(out, "column %s is missing\n", ddl_log_columns[i].name);
+    }
+}
+
 bool
 ddl_compare(const struct table *want, const struct table *have, struct buf *differences)
 {
@@ -282,5 +295,6 @@ ddl_compare(const struct table *want, const struct table *have, struct buf *diff
     for (unsigned i = 0; i < have->column_count; i++)
         compare_extra(want, &have->columns[i], differences);
     compare_key(want, have, differences);
+    compare_log(want, have, differences);
     return differences->n == before;
 }

@@ -36,6 +36,8 @@ struct discover {
     size_t tables_len;
     struct discover_type types[40];
     size_t types_len;
+    const char **cascades; /* foreign keys of selected tables that act without the log */
+    size_t cascades_len;
     size_t excluded;          /* hidden by the pattern */
     struct position position; /* now */
 };
@@ -47,6 +49,9 @@ discover_source(struct mysql_conn *c, const struct task *t, struct discover *out
 /* Fills types, for the tables that discover_source selected. */
 MUST bool
 discover_types(struct mysql_conn *c, struct discover *d, struct err *e);
+/* Fills cascades, likewise. */
+MUST bool
+discover_cascades(struct mysql_conn *c, struct discover *d, struct err *e);
 void
 discover_free(struct discover *d);
 /* Server settings and rights only. */

@@ -100,7 +100,10 @@ MUST static bool
 check_names(const struct sink *s, const struct table *v, struct err *e)
 {
     static const char *const names[] = {"_op", "_seq", "_commit_ts"};
-    for (size_t i = 0; s->mode != ICEBERG_MIRROR && i < ARRAY_LEN(names); i++)
+    enum iceberg_mode mode = lakehouse_mode(s, v);
+    if (v->rows == TABLE_MULTISET && mode == ICEBERG_SOFT)
+        return err_set(e, MR_LAKE_KEYLESS_SOFT, "%s.%s", v->database, v->name);
+    for (size_t i = 0; mode != ICEBERG_MIRROR && i < ARRAY_LEN(names); i++)
         if (table_column_find(v, bytes_str(names[i])) >= 0)
             return err_set(e, MR_LAKE_TYPE, "the source has a column %s of its own", names[i]);
     return true;
@@ -288,10 +291,11 @@ remove_all(struct lake_table *t, struct commit *c, size_t *n, struct err *e)
 }
 
 MUST static bool
-truncate_table(struct sink_lane *l, struct lake_table *t, struct err *e)
+truncate_table(struct sink_lane *l, struct lake_table *t, const struct sink_step *step,
+               struct err *e)
 {
     size_t n = 0;
-    if (l->sink->mode == ICEBERG_HISTORY)
+    if (lakehouse_mode(l->sink, step->to) == ICEBERG_HISTORY)
         return true;
     struct commit *c = owned(t);
     const char *owner = metadata_property(t->state.metadata, CHECKPOINT_LAKE_OWNER);
@@ -392,7 +396,7 @@ step_on(struct sink_lane *l, struct place *p, bool hidden, const struct sink_ste
         return false;
     if (!t)
         return err_set(e, MR_TARGET_SHAPE, "%s.%s was dropped", p->space, step->table);
-    return step->what == SINK_EVOLVE ? evolve(l, p, t, step, e) : truncate_table(l, t, e);
+    return step->what == SINK_EVOLVE ? evolve(l, p, t, step, e) : truncate_table(l, t, step, e);
 }
 
 bool

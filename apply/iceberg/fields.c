@@ -27,15 +27,23 @@ static const struct extra extras[] = {
 };
 
 static size_t
-extras_len(const struct sink *s)
+extras_len(const struct sink *s, const struct table *version)
 {
-    return s->mode == ICEBERG_MIRROR ? 0 : s->mode == ICEBERG_SOFT ? 1 : ARRAY_LEN(extras);
+    enum iceberg_mode mode = lakehouse_mode(s, version);
+    return mode == ICEBERG_MIRROR ? 0 : mode == ICEBERG_SOFT ? 1 : ARRAY_LEN(extras);
+}
+
+/* The rows' keys are different in each. */
+static bool
+keys_differ(const struct sink *s, const struct table *version)
+{
+    return version->rows == TABLE_KEYED && lakehouse_mode(s, version) != ICEBERG_HISTORY;
 }
 
 static const struct extra *
-extra_find(const struct sink *s, const char *name)
+extra_find(const struct sink *s, const struct table *version, const char *name)
 {
-    for (size_t i = 0; i < extras_len(s); i++)
+    for (size_t i = 0, n = extras_len(s, version); i < n; i++)
         if (!strcmp(extras[i].name, name))
             return extras + i;
     return NULL;
@@ -46,7 +54,7 @@ fields_schema(const struct sink *s, const struct table *version, struct arena *a
               struct lake_schema *out)
 {
     lake_schema_of_table(version, &map_conf, a, out);
-    size_t more = extras_len(s);
+    size_t more = extras_len(s, version);
     uint32_t n = out->field_count;
     struct lake_field *fields = arena_zalloc(a, (n + more) * sizeof *fields);
     for (uint32_t i = 0; i < n; i++) {
@@ -57,7 +65,7 @@ fields_schema(const struct sink *s, const struct table *version, struct arena *a
         fields[n] = (struct lake_field){(int32_t)n + 1, extras[i].name, extras[i].type, false};
     out->fields = fields;
     out->field_count = n;
-    if (s->mode == ICEBERG_HISTORY)
+    if (!keys_differ(s, version))
         out->identifier_count = 0;
 }
 
@@ -73,7 +81,7 @@ static void
 map_field(const struct sink *s, struct fields *f, uint32_t i)
 {
     const struct lake_field *field = f->schema.fields + i;
-    const struct extra *x = extra_find(s, field->name);
+    const struct extra *x = extra_find(s, f->version, field->name);
     int at = table_column_find(f->version, bytes_str(field->name));
     const struct column *c = at < 0 ? NULL : f->version->columns + at;
     f->from[i] = c ? at : x ? x->from : -1;
@@ -164,7 +172,7 @@ fields_fit(const struct sink *s, const struct lake_schema *schema, const struct 
         if (!field_fits(schema, version->columns[i].name, &type, why))
             return false;
     }
-    for (size_t i = 0; i < extras_len(s); i++)
+    for (size_t i = 0, n = extras_len(s, version); i < n; i++)
         if (!field_fits(schema, extras[i].name, &extras[i].type, why))
             return false;
     for (uint32_t i = 0; i < schema->field_count; i++) {
@@ -244,7 +252,7 @@ is_dropped(const struct evolution *v, const char *name)
         stays &= strcmp(step->renames[i].to, name) != 0;
         ours &= strcmp(away, name) != 0;
     }
-    return ours && !stays && !extra_find(v->sink, name);
+    return ours && !stays && !extra_find(v->sink, step->to, name);
 }
 
 MUST static bool
@@ -310,7 +318,7 @@ set_identifiers(struct evolution *v)
             ids[n++] = f->id;
     }
     v->now->identifier_ids = ids;
-    v->now->identifier_count = n == to->key_count && v->sink->mode != ICEBERG_HISTORY ? n : 0;
+    v->now->identifier_count = n == to->key_count && keys_differ(v->sink, to) ? n : 0;
 }
 
 /* The row's key must stay what it is: rows are found by it. */
@@ -340,7 +348,7 @@ take_all(struct evolution *v, struct err *e)
         if (!take_field(v, to->columns[i].name, &type, e))
             return false;
     }
-    for (size_t i = 0; i < extras_len(v->sink); i++)
+    for (size_t i = 0, n = extras_len(v->sink, to); i < n; i++)
         if (!take_field(v, extras[i].name, &extras[i].type, e))
             return false;
     return true;

@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "apply/iceberg/bag.h"
 #include "apply/iceberg/iceberg.h"
 #include "base/fault.h"
 #include "base/hash.h"
@@ -52,6 +53,8 @@ struct fill {
     struct fields *fields; /* of the open file */
     struct fields *first;  /* the keys' */
     struct keys keys;
+    struct bag bag; /* TABLE_MULTISET */
+    enum iceberg_mode mode;
     struct rows_file *file;
     struct new_file *files; /* the open one is the last */
     size_t len;
@@ -96,6 +99,7 @@ fill_drop(struct sink_lane *l)
         positions_free(&f->files[i].gone);
     free_scratch(f);
     keys_free(&f->keys);
+    bag_free(&f->bag);
     if (f->fields != f->first)
         fields_free(f->fields);
     fields_free(f->first);
@@ -141,6 +145,7 @@ fill_new(struct sink_lane *l, const struct sink_part *p, struct err *e)
     f->place = place;
     f->table = t;
     f->is_hidden = hidden;
+    f->mode = lakehouse_mode(l->sink, p->version);
     if (!fields_new(l->sink, t->state.metadata, p->version, &f->first, e))
         return false;
     f->fields = f->first;
@@ -281,13 +286,38 @@ key_slot(struct fill *f, const struct cell *row, uint64_t **out, struct err *e)
     return true;
 }
 
-/* The row that the unit wrote for the key before is gone. */
+/* A row that the unit wrote is gone. */
+static void
+forget_row(struct fill *f, uint64_t at)
+{
+    positions_add(&f->files[(at >> FILE_SHIFT) - 1].gone, at & POS_MASK);
+}
+
+/* The one of the key before. */
 static void
 forget_own(struct fill *f, uint64_t *slot)
 {
     if (*slot)
-        positions_add(&f->files[(*slot >> FILE_SHIFT) - 1].gone, *slot & POS_MASK);
+        forget_row(f, *slot);
     *slot = 0;
+}
+
+/* One row more or less of a content. */
+MUST static bool
+count_row(struct sink_lane *l, const struct sink_part *p, size_t i, struct err *e)
+{
+    struct fill *f = l->fill;
+    uint64_t *slot, at;
+    if (!key_slot(f, p->rows[i], &slot, e))
+        return false;
+    size_t content = (size_t)(slot - f->keys.own);
+    if (p->op == SINK_DELETE)
+        bag_remove(&f->bag, content);
+    else if (add_row(l, p->rows[i], NULL, &at, e))
+        bag_add(&f->bag, content, at);
+    else
+        return false;
+    return true;
 }
 
 MUST static bool
@@ -298,10 +328,12 @@ write_row(struct sink_lane *l, const struct sink_part *p, size_t i, struct err *
     uint64_t *slot, at;
     if (p->op == SINK_APPEND)
         return add_row(l, p->rows[i], c, &at, e);
+    if (p->version->rows == TABLE_MULTISET)
+        return count_row(l, p, i, e);
     if (!key_slot(f, p->rows[i], &slot, e))
         return false;
     forget_own(f, slot);
-    if (p->op == SINK_DELETE && l->sink->mode == ICEBERG_MIRROR)
+    if (p->op == SINK_DELETE && f->mode == ICEBERG_MIRROR)
         return true;
     if (!add_row(l, p->rows[i], c, &at, e))
         return false;
@@ -393,6 +425,16 @@ delete_found(struct sink_lane *l, const struct found *x, struct err *e)
     return add_deletes(l, file->path, &x->rows, e);
 }
 
+/* Of the rows of a multiset that go, the unit's own go first. */
+static void
+cancel_own(struct fill *f)
+{
+    uint64_t at;
+    for (size_t content = 0; bag_cancel(&f->bag, &content, &at);)
+        forget_row(f, at);
+    f->keys.wanted = f->bag.wanted;
+}
+
 /* Rows of the table that the unit's keys had. */
 MUST static bool
 delete_old(struct sink_lane *l, struct err *e)
@@ -401,7 +443,10 @@ delete_old(struct sink_lane *l, struct err *e)
     struct lake_files files = {0};
     struct found *found = NULL;
     size_t n = 0;
-    if (!keys_count(&f->keys))
+    bool counted = f->first->version->rows == TABLE_MULTISET;
+    if (counted)
+        cancel_own(f);
+    if (!keys_count(&f->keys) || (counted && !bag_wants(&f->bag)))
         return true;
     bool ok = lake_table_files(f->table, &files, e) &&
               find_rows(f->table, &files, &f->keys, &found, &n, e);
@@ -409,6 +454,11 @@ delete_old(struct sink_lane *l, struct err *e)
         ok = delete_found(l, found + i, e);
     found_free(found, n);
     lake_files_free(&files);
+    uint64_t lacking = counted ? bag_wants(&f->bag) : 0;
+    if (ok && lacking)
+        return err_set(e, MR_TARGET_MULTISET,
+                       "%s.%s: %" PRIu64 " rows that the source deleted are not there",
+                       f->table->space, f->table->table, lacking);
     return ok;
 }
 
@@ -449,7 +499,7 @@ build(struct sink_lane *l, struct err *e)
     if (!close_file(l->fill, e))
         return false;
     FAULT("iceberg.rows.after");
-    bool ok = add_own_files(l, e) && delete_old(l, e);
+    bool ok = delete_old(l, e) && add_own_files(l, e);
     FAULT("iceberg.deletes.after");
     return ok;
 }

@@ -33,11 +33,8 @@
 #define ICEBERG_HIDDEN   "millrace.hidden"
 #define ICEBERG_TARGET   "millrace.target."
 
-enum iceberg_mode {
-    ICEBERG_MIRROR,  /* the rows of the source */
-    ICEBERG_SOFT,    /* and _op; a deleted row stays, with D */
-    ICEBERG_HISTORY, /* every change: _op, _seq, _commit_ts */
-};
+/* The source's rows | and _op, a deleted row stays, with D | changes: _op, _seq, _commit_ts */
+enum iceberg_mode { ICEBERG_MIRROR, ICEBERG_SOFT, ICEBERG_HISTORY };
 
 struct sink {
     struct sink_conf conf;
@@ -48,12 +45,14 @@ struct sink {
     char key[64];     /* "millrace.<task id>" */
     uint64_t owner;   /* 0: not claimed */
     int version;      /* of new tables */
-    enum iceberg_mode mode;
     uint64_t file_bytes;
     bool zstd;
     struct arena mem;
 };
 
+/* Of a source's table; one of changes without a key is a history. */
+enum iceberg_mode
+lakehouse_mode(const struct sink *s, const struct table *version);
 struct place;
 
 struct sink_lane {
@@ -206,6 +205,7 @@ struct keys {
     struct cell *low; /* key_len; smallest and largest of each key column */
     struct cell *high;
     const struct fields *fields;
+    uint64_t *wanted; /* by number: rows that go, find_rows counts down; NULL: all */
     struct arena mem;
 };
 void

@@ -168,6 +168,7 @@ struct scan {
     const struct keys *keys;
     const struct data_file *file;
     struct positions hits;
+    const struct positions *gone; /* of the file, when keys->wanted */
     struct arena mem;
 };
 
@@ -215,9 +216,12 @@ MUST static bool
 hit(void *ctx, size_t key, uint64_t position, struct err *e)
 {
     struct scan *s = ctx;
-    (void)key;
+    uint64_t *wanted = s->keys->wanted;
     (void)e;
-    positions_add(&s->hits, position);
+    if (wanted && (!wanted[key] || positions_has(s->gone, position)))
+        return true;
+    if (positions_add(&s->hits, position) && wanted)
+        wanted[key]--;
     return true;
 }
 
@@ -249,23 +253,43 @@ read_positions(struct scan *s, struct positions *into, struct err *e)
     return ok || err_wrap(e, "%s", s->file->path);
 }
 
-/* What was gone in the file before, and what goes now. */
+/* What was gone in the file before. */
 MUST static bool
-merge(struct scan *s, const struct lake_file *file, struct found *out, struct err *e)
+read_gone(struct scan *s, const struct lake_file *file, struct positions *into, struct err *e)
 {
     bool ok = true;
     if (file->vector)
-        ok =
-            deletes_read_vector(s->table->catalog->storage, &file->vector->file, &out->rows, e);
+        ok = deletes_read_vector(s->table->catalog->storage, &file->vector->file, into, e);
     for (uint32_t i = 0; ok && i < file->positions_len; i++) {
         s->file = &file->positions[i]->file;
-        ok = read_positions(s, &out->rows, e);
+        ok = read_positions(s, into, e);
     }
+    s->file = &file->rows->file;
+    return ok;
+}
+
+/* And what goes now. */
+static void
+join(struct scan *s, const struct lake_file *file, struct found *out)
+{
     uint64_t before = out->rows.count;
     positions_add_all(&out->rows, &s->hits);
     out->fresh = out->rows.count - before;
     out->file = file;
-    return ok;
+}
+
+/* Of rows that are counted those that are gone must be known first. */
+MUST static bool
+look_counted(struct scan *s, const struct lake_file *file, struct found *out, struct err *e)
+{
+    s->gone = &out->rows;
+    if (!read_gone(s, file, &out->rows, e) || !scan_file(s, e))
+        return false;
+    if (s->hits.count)
+        join(s, file, out);
+    else
+        positions_free(&out->rows);
+    return true;
 }
 
 MUST static bool
@@ -274,7 +298,13 @@ look_in(struct scan *s, const struct lake_file *file, struct found *out, struct 
     s->file = &file->rows->file;
     if (!bounds_meet(s))
         return true;
-    return scan_file(s, e) && (!s->hits.count || merge(s, file, out, e));
+    if (s->keys->wanted)
+        return look_counted(s, file, out, e);
+    if (!scan_file(s, e) || (s->hits.count && !read_gone(s, file, &out->rows, e)))
+        return false;
+    if (s->hits.count)
+        join(s, file, out);
+    return true;
 }
 
 bool

@@ -16,12 +16,19 @@
 #include "base/fault.h"
 #include "base/mem.h"
 
-static enum iceberg_mode
-mode_of(const char *text)
+enum iceberg_mode
+lakehouse_mode(const struct sink *s, const struct table *version)
 {
-    return !strcmp(text, "soft")      ? ICEBERG_SOFT
-           : !strcmp(text, "history") ? ICEBERG_HISTORY
-                                      : ICEBERG_MIRROR;
+    if (version->rows == TABLE_APPEND)
+        return ICEBERG_HISTORY;
+    return (enum iceberg_mode)config_table_choice(s->conf.config, "iceberg.mode",
+                                                  version->database, version->name);
+}
+
+static bool
+lakehouse_every_change(const struct sink *s, const struct table *version)
+{
+    return lakehouse_mode(s, version) == ICEBERG_HISTORY;
 }
 
 static void
@@ -57,7 +64,6 @@ lakehouse_open(const struct sink_conf *c, struct sink **out, struct err *e)
     s->space = *space ? arena_strdup(&s->mem, space) : NULL;
     s->checkpoint_space = arena_strdup(&s->mem, config_text(c->config, "checkpoint.schema"));
     s->version = (int)config_int(c->config, "iceberg.format.version");
-    s->mode = mode_of(config_text(c->config, "iceberg.mode"));
     s->file_bytes = (uint64_t)config_int(c->config, "load.file.max.size");
     s->zstd = !strcmp(config_text(c->config, "iceberg.compression"), "zstd");
     if (!catalog_open(c->uri, &s->catalog, e)) {
@@ -90,8 +96,7 @@ lakehouse_manner(const struct sink *s, struct sink_manner *out)
                              .gather_bytes = (uint64_t)config_int(c, "iceberg.commit.bytes"),
                              .gather_rows = (uint64_t)config_int(c, "iceberg.commit.rows"),
                              .idle_us = (uint64_t)config_int(c, "iceberg.idle.ms") * 1000,
-                             .every_change = s->mode == ICEBERG_HISTORY,
-                             .tells = s->mode != ICEBERG_MIRROR};
+                             .tells = strcmp(config_text(c, "iceberg.mode"), "mirror") != 0};
 }
 
 /* ---- lanes ---- */
@@ -242,6 +247,7 @@ const struct sink_ops sink_iceberg = {
     .forget = owner_forget,
     .owner = lakehouse_owner,
     .can_load = lakehouse_can_load,
+    .every_change = lakehouse_every_change,
     .manner = lakehouse_manner,
     .lane_open = lane_begin,
     .lane_close = lane_end,

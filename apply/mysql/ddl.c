@@ -340,6 +340,8 @@ ddl_do(struct sink_lane *l, const struct sink_step *s, struct err *e)
         ok = swap(l, s, e);
         break;
     case SINK_TRUNCATE:
+        ok = s->to->rows == TABLE_APPEND || run_text(l, s, e); /* a log keeps what was */
+        break;
     case SINK_REMOVE:
         ok = run_text(l, s, e);
         break;

@@ -11,8 +11,11 @@
  */
 #include "apply/mysql/target.h"
 
+#include <inttypes.h>
+
 #include "base/fault.h"
 #include "schema/sql_literal.h"
+#include "schema/temporal.h"
 
 static void
 add_name(struct buf *out, const char *name)
@@ -32,6 +35,10 @@ add_columns(const struct table *t, struct buf *out)
             buf_add_byte(out, ',');
         add_name(out, t->columns[i].name);
         first = false;
+    }
+    for (size_t i = 0; t->rows == TABLE_APPEND && i < ARRAY_LEN(ddl_log_columns); i++) {
+        buf_add_byte(out, ',');
+        add_name(out, ddl_log_columns[i].name);
     }
 }
 
@@ -82,7 +89,8 @@ flush(struct sink_lane *l, const char *tail, size_t rows, struct err *e)
 }
 
 typedef void
-add_row_fn(const struct table *t, const struct cell *row, struct buf *out);
+add_row_fn(const struct table *t, const struct cell *row, const struct sink_change *change,
+           struct buf *out);
 
 /* How a part becomes statements: head row,row,... tail. */
 struct list {
@@ -103,8 +111,8 @@ needs_lenient(const struct table *t, const struct cell *row)
 }
 
 static void
-put_row(struct sink_lane *l, const struct list *s, const struct table *t,
-        const struct cell *row, size_t rows)
+put_row(struct sink_lane *l, const struct list *s, const struct sink_part *p, size_t i,
+        size_t rows)
 {
     if (rows) {
         buf_add_byte(&l->sql, ',');
@@ -112,7 +120,7 @@ put_row(struct sink_lane *l, const struct list *s, const struct table *t,
         buf_reset(&l->sql);
         buf_add_bytes(&l->sql, s->head);
     }
-    s->add_row(t, row, &l->sql);
+    s->add_row(p->version, p->rows[i], p->changes ? p->changes + i : NULL, &l->sql);
 }
 
 MUST static bool
@@ -123,13 +131,13 @@ write_list(struct sink_lane *l, const struct sink_part *p, const struct list *s,
         if (p->op != SINK_DELETE && needs_lenient(p->version, p->rows[i]) != s->lenient)
             continue;
         size_t before = l->sql.n;
-        put_row(l, s, p->version, p->rows[i], rows);
+        put_row(l, s, p, i, rows);
         if (rows && l->sql.n + tail_len > room && !l->sql.failed) {
             l->sql.n = before;
             if (!flush(l, s->tail, rows, e))
                 return false;
             rows = 0;
-            put_row(l, s, p->version, p->rows[i], rows);
+            put_row(l, s, p, i, rows);
         }
         if (++rows < TARGET_ROWS_PER_STATEMENT)
             continue;
@@ -140,8 +148,18 @@ write_list(struct sink_lane *l, const struct sink_part *p, const struct list *s,
     return flush(l, s->tail, rows, e);
 }
 
+/* The values of ddl_log_columns. */
 static void
-add_values(const struct table *t, const struct cell *row, struct buf *out)
+add_change(const struct sink_change *c, struct buf *out)
+{
+    struct civil t = temporal_unpack(temporal_from_epoch_us((int64_t)c->commit_us));
+    buf_addf(out, ",'%c',%" PRIu64 ",'%04u-%02u-%02u %02u:%02u:%02u.%06u'", c->op, c->seq,
+             t.year, t.month, t.day, t.hour, t.minute, t.second, t.micro);
+}
+
+static void
+add_values(const struct table *t, const struct cell *row, const struct sink_change *change,
+           struct buf *out)
 {
     buf_add_byte(out, '(');
     bool first = true;
@@ -153,12 +171,16 @@ add_values(const struct table *t, const struct cell *row, struct buf *out)
         sql_literal(t->columns + i, row + i, out);
         first = false;
     }
+    if (t->rows == TABLE_APPEND && change)
+        add_change(change, out);
     buf_add_byte(out, ')');
 }
 
 static void
-add_key(const struct table *t, const struct cell *row, struct buf *out)
+add_key(const struct table *t, const struct cell *row, const struct sink_change *change,
+        struct buf *out)
 {
+    (void)change;
     if (t->key_count > 1)
         buf_add_byte(out, '(');
     for (uint16_t i = 0; i < t->key_count; i++) {
@@ -233,10 +255,12 @@ rows_write(struct sink_lane *l, const struct sink_part *p, struct err *e)
         return err_set(e, MR_TARGET_SHAPE, "%s.%s has no key", p->db, p->table);
     if (!l->conn)
         return err_set(e, MR_TARGET_UNREACHABLE, "the connection was lost");
-    bool ok;
+    bool ok, multiset = p->version->rows == TABLE_MULTISET;
     if (p->op == SINK_LOAD)
         ok = bulk_write(l, p, e);
+    else if (p->op == SINK_DELETE)
+        ok = multiset ? multiset_delete(l, p, e) : delete_rows(l, p, e);
     else
-        ok = p->op == SINK_DELETE ? delete_rows(l, p, e) : insert_rows(l, p, e);
+        ok = insert_rows(l, p, e);
     return ok || err_wrap(e, "%s.%s", p->db, p->table);
 }

@@ -90,6 +90,11 @@ session_exec(struct sink_lane *l, struct mysql_done *done, struct err *e);
 MUST bool
 rows_write(struct sink_lane *l, const struct sink_part *p, struct err *e);
 
+/* ---- multiset.c ---- */
+/* A part of op SINK_DELETE of a TABLE_MULTISET. */
+MUST bool
+multiset_delete(struct sink_lane *l, const struct sink_part *p, struct err *e);
+
 /* ---- bulk.c ---- */
 /* A part of op SINK_LOAD, by LOAD DATA LOCAL. */
 MUST bool

@@ -87,9 +87,8 @@ key_name(const struct table *t)
 }
 
 static void
-build_sql(const struct chunk_reader *r, const struct mysql_server *server, struct buf *sql)
+add_select(const struct table *t, struct buf *sql)
 {
-    const struct table *t = r->table;
     buf_add_str(sql, "SELECT ");
     for (unsigned i = 0; i < t->column_count; i++) {
         buf_add_str(sql, i ? ", " : "");
@@ -97,6 +96,13 @@ build_sql(const struct chunk_reader *r, const struct mysql_server *server, struc
     }
     buf_add_str(sql, " FROM ");
     mysql_quote_table(bytes_str(t->database), bytes_str(t->name), sql);
+}
+
+static void
+build_sql(const struct chunk_reader *r, const struct mysql_server *server, struct buf *sql)
+{
+    const struct table *t = r->table;
+    add_select(t, sql);
     buf_add_str(sql, " FORCE INDEX (");
     mysql_quote_name(bytes_str(key_name(t)), sql);
     buf_add_byte(sql, ')');
@@ -600,13 +606,58 @@ read_patiently(struct source_loader *l, const struct source_chunk_request *reque
     return read_once(l, request, out, &number, e);
 }
 
+/* ---- a table without a key ---- */
+
+bool
+chunk_reader_whole(struct mysql_conn *c, const struct table *t, struct chunk_reader **out,
+                   struct err *e)
+{
+    struct chunk_reader *r = mem_zalloc(sizeof(*r));
+    struct buf sql = {0};
+    r->table = table_ref((struct table *)(uintptr_t)t);
+    add_select(t, &sql);
+    bool ok = mysql_prepared_new(c, buf_bytes(&sql), &r->stmt, e) && check_result(r, e) &&
+              mysql_prepared_run(r->stmt, NULL, 0, e) && check_types(r, e);
+    buf_free(&sql);
+    *out = r;
+    if (ok)
+        return true;
+    chunk_reader_free(r);
+    *out = NULL;
+    return e->code == MR_SOURCE_TABLE_SCHEMA ? err_reclass(e, ERR_RETRY) : false;
+}
+
+bool
+chunk_reader_next(struct chunk_reader *r, const struct source_chunk_request *q,
+                  struct source_chunk *out, struct err *e)
+{
+    size_t n = r->table->column_count, room = q->bytes_max / (n * sizeof(struct cell)) + 1;
+    size_t max = room < q->rows_max ? room : q->rows_max;
+    struct cell *rows = arena_alloc(q->arena, max * n * sizeof(*rows));
+    *out = (struct source_chunk){.rows = rows, .read_us = clock_wall_us()};
+    while (out->count < max && out->bytes < q->bytes_max) {
+        struct bytes row;
+        if (!mysql_prepared_next(r->stmt, &row, e))
+            return false;
+        out->last = row.n == 0;
+        if (out->last)
+            break;
+        out->bytes += row.n;
+        if (!read_row(r, arena_copy(q->arena, row), &rows[out->count++ * n], e))
+            return false;
+    }
+    return true;
+}
+
 bool
 chunk_read(struct source_loader *l, const struct source_chunk_request *request,
            struct source_chunk *out, struct err *e)
 {
     const struct table *t = request->table;
     *out = (struct source_chunk){.read_us = clock_wall_us()};
-    if (t->key_count == 0 || t->key_count > KEY_MAX)
+    if (t->key_count == 0)
+        return snapshot_chunk(l, request, out, e);
+    if (t->key_count > KEY_MAX)
         return err_set(e, MR_SOURCE_NO_KEY, "%s.%s has no usable key", t->database, t->name);
     if (!prepare(l, request, e))
         return refit(l, e);

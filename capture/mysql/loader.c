@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "capture/mysql/source_private.h"
 
 #define LOCK_WAIT_S    5 /* a chunk that waits longer for a writer is tried again */
@@ -13,6 +14,7 @@ loader_open(struct source *s, struct source_loader **out, struct err *e)
 {
     struct source_loader *l = mem_zalloc(sizeof(*l));
     l->source = s;
+    thread_lock_init(&l->snapshot_lock);
     if (!server_connect(s, READ_TIMEOUT_S, &l->conn, e) ||
         !mysql_conn_execf(l->conn, e, "SET SESSION innodb_lock_wait_timeout = %d",
                           LOCK_WAIT_S)) {
@@ -27,6 +29,7 @@ void
 loader_stop(struct source_loader *l)
 {
     mysql_conn_interrupt(l->conn);
+    snapshot_stop(l);
 }
 
 void
@@ -34,6 +37,8 @@ loader_close(struct source_loader *l)
 {
     if (!l)
         return;
+    snapshot_close(l);
+    pthread_mutex_destroy(&l->snapshot_lock);
     chunk_reader_free(l->chunks);
     mysql_conn_close(l->conn);
     free(l);

@@ -115,6 +115,13 @@ place_mark(const struct source *s, struct mysql_conn *c, enum source_mark kind,
     return ok;
 }
 
+bool
+place_snapshot(const struct source *s, struct mysql_conn *c, struct position *out,
+               struct err *e)
+{
+    return place_mark(s, c, SOURCE_MARK_LOW, out, e);
+}
+
 /* File and position are read before the GTID set: used alone, they may repeat but never skip.
  */
 MUST static bool

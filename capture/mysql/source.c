@@ -164,6 +164,7 @@ const struct source_ops source_mysql = {
     .loader_close = loader_close,
     .mark = loader_mark,
     .chunk = chunk_read,
+    .snapshot = snapshot_open,
     .estimate = loader_estimate,
     .mark_covers_txn = source_mysql_covers,
 };

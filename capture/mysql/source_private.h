@@ -2,6 +2,7 @@
 #ifndef MILLRACE_CAPTURE_MYSQL_SOURCE_PRIVATE_H
 #define MILLRACE_CAPTURE_MYSQL_SOURCE_PRIVATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "capture/mysql/charset.h"
@@ -60,6 +61,10 @@ server_list_tables(struct source *s,
 MUST bool
 place_mark(const struct source *s, struct mysql_conn *c, enum source_mark kind,
            struct position *out, struct err *e);
+/* The place of the consistent snapshot that c, of a MariaDB, has open. */
+MUST bool
+place_snapshot(const struct source *s, struct mysql_conn *c, struct position *out,
+               struct err *e);
 MUST bool
 place_now(struct source *s, struct position *out, struct err *e);
 /* MR_SOURCE_IDENTITY, MR_SOURCE_PURGED. *start: what to ask the server for. */
@@ -89,10 +94,14 @@ stream_close(struct source_stream *st);
 
 /* loader.c, chunk.c */
 struct chunk_reader;
+struct snapshot;
 struct source_loader {
     struct source *source;
     struct mysql_conn *conn;
     struct chunk_reader *chunks; /* the last statement, kept */
+    pthread_mutex_t snapshot_lock;
+    struct snapshot *snapshot; /* NULL: none is open */
+    atomic_bool stopped;
 };
 MUST bool
 loader_open(struct source *s, struct source_loader **out, struct err *e);
@@ -111,5 +120,25 @@ chunk_read(struct source_loader *l, const struct source_chunk_request *request,
            struct source_chunk *out, struct err *e);
 void
 chunk_reader_free(struct chunk_reader *r); /* NULL allowed */
+/* Begins to read all rows of a table, in no order; the connection is its until the end. */
+MUST bool
+chunk_reader_whole(struct mysql_conn *c, const struct table *t, struct chunk_reader **out,
+                   struct err *e);
+MUST bool
+chunk_reader_next(struct chunk_reader *r, const struct source_chunk_request *q,
+                  struct source_chunk *out, struct err *e);
+
+/* snapshot.c */
+/* source_ops.snapshot. */
+MUST bool
+snapshot_open(struct source_loader *l, const struct table *t, struct position *at,
+              struct err *e);
+MUST bool
+snapshot_chunk(struct source_loader *l, const struct source_chunk_request *q,
+               struct source_chunk *out, struct err *e);
+void
+snapshot_stop(struct source_loader *l);
+void
+snapshot_close(struct source_loader *l);
 
 #endif

@@ -284,6 +284,38 @@ printing_masks_secrets(void **state)
     config_free(c);
 }
 
+static void
+a_choice_may_be_each_table_s_own(void **state)
+{
+    struct config *c = config_new();
+    struct err e;
+    assert_int_equal(config_table_choice(c, "keyless", "d", "t"), 0);
+    GIVEN(config_set(c, "keyless", "append,d.t:multiset,`a.``b`.`x,y`:refuse", CONFIG_FROM_TASK,
+                     &e),
+          e);
+    assert_int_equal(config_table_choice(c, "keyless", "d", "other"), 1);
+    assert_int_equal(config_table_choice(c, "keyless", NULL, NULL), 1);
+    assert_int_equal(config_table_choice(c, "keyless", "d", "t"), 2);
+    assert_int_equal(config_table_choice(c, "keyless", "a.`b", "x,y"), 0);
+    GIVEN(config_set(c, "keyless", "d.t:multiset", CONFIG_FROM_TASK, &e), e);
+    assert_int_equal(config_table_choice(c, "keyless", "d", "u"), 0);
+    static const char *const wrong[] = {"",
+                                        "all",
+                                        "append,",
+                                        "d.t",
+                                        ",append",
+                                        "d.t:x",
+                                        "append,append",
+                                        "d.:append",
+                                        "`d.t:append",
+                                        "d.t:append,d.t:refuse",
+                                        "append multiset"};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        if (config_set(c, "keyless", wrong[i], CONFIG_FROM_TASK, &e))
+            fail_msg("'%s' was taken", wrong[i]);
+    config_free(c);
+}
+
 int
 main(void)
 {
@@ -300,6 +332,7 @@ main(void)
         cmocka_unit_test(kafka_properties_pass_through_an_allow_list),
         cmocka_unit_test(a_task_sets_only_its_own_options_on_its_own_copy),
         cmocka_unit_test(printing_masks_secrets),
+        cmocka_unit_test(a_choice_may_be_each_table_s_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
