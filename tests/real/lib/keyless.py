@@ -100,7 +100,7 @@ class Stirrer:
     @staticmethod
     def row(r):
         a = r.choice([None, *range(40)])
-        return (a, r.choice([None, "", "Abc", "abc", "abc ", f"row {a}"]), r.choice([None, 1.1, -0.0, 0.0]),
+        return (a, r.choice([None, "", "Abc", "abc", "abc ", f"row {a}"]), r.choice([None, 1.5, -0.0, 0.0]),
                 r.choice([None, 0.1, 1e300]), r.choice([None, '{"a": [1, 2.5]}']),
                 r.choice([None, "2020-01-01 00:00:00.123"]), r.choice([None, "1.500"]), r.choice([None, "x", "y"]))
 
