@@ -41,10 +41,11 @@ struct keyless {
 };
 
 struct keyless *
-keyless_new(uint16_t columns)
+keyless_new(uint16_t columns, bool published)
 {
     struct keyless *k = mem_zalloc(sizeof(*k));
     k->columns = columns;
+    k->published = published;
     arena_init(&k->mem, (size_t)64 << 10);
     k->early_end = &k->early;
     return k;

@@ -41,9 +41,9 @@
 struct keyless;
 
 /* columns: of the published form; rows given and taken have that many cells, the last one the
- * key. */
+ * key. published: as keyless_published. */
 struct keyless *
-keyless_new(uint16_t columns);
+keyless_new(uint16_t columns, bool published);
 void
 keyless_free(struct keyless *k); /* NULL allowed */
 

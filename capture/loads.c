@@ -151,7 +151,7 @@ add_load(struct session *s, struct captured *t, uint64_t id)
     t->windows = l->windows;
     position_init(&l->p0, POSITION_NONE);
     if (tables_keyless(t))
-        t->keyless = keyless_new(t->shape->column_count);
+        t->keyless = keyless_new(t->shape->column_count, false);
     return l;
 }
 
@@ -495,6 +495,16 @@ loads_discard(struct session *s, struct captured *t)
         return;
     window_table_discard(t->windows);
     clean(&l->range);
+}
+
+void
+loads_reshape(struct captured *t)
+{
+    if (t->windows == NULL)
+        return;
+    bool published = t->keyless != NULL && keyless_published(t->keyless);
+    keyless_free(t->keyless);
+    t->keyless = tables_keyless(t) ? keyless_new(t->shape->column_count, published) : NULL;
 }
 
 /* The definition moved on: the statement that did it brings the new one, when the stream meets

@@ -40,6 +40,9 @@ loads_emit(struct session *s, struct err *e);
 /* Every window of the table is void: truncation, new definition. */
 void
 loads_discard(struct session *s, struct captured *t);
+/* Behind loads_discard: the table is published in another form now. */
+void
+loads_reshape(struct captured *t);
 /* The table is no longer loaded: stopped. */
 void
 loads_drop(struct session *s, struct captured *t);

@@ -344,6 +344,7 @@ take_version(struct session *s, struct captured *t, struct json *renames, struct
         }
         return tables_stop(s, t, &why, e);
     }
+    loads_reshape(t);
     log_info("table_version", F_STR("unit", unit_name(s->unit)), F_STR("topic", t->topic),
              F_U64("version", t->table->version), F_U64("columns", t->table->column_count));
     if (first)

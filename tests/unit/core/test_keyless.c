@@ -43,7 +43,7 @@ open_at(struct keyless *k, uint64_t pos)
 static void
 what_begins_before_the_snapshot_is_passed_over(void **state)
 {
-    struct keyless *k = keyless_new(COLUMNS);
+    struct keyless *k = keyless_new(COLUMNS, false);
     assert_false(stream(k, OP_CREATE, "a", 10));
     keyless_order(k);
     assert_false(stream(k, OP_CREATE, "b", 20));
@@ -60,7 +60,7 @@ what_begins_before_the_snapshot_is_passed_over(void **state)
 static void
 a_delete_waits_for_its_row_or_for_the_end(void **state)
 {
-    struct keyless *k = keyless_new(COLUMNS);
+    struct keyless *k = keyless_new(COLUMNS, false);
     keyless_order(k);
     assert_false(stream(k, OP_DELETE, "a", 120)); /* before the answer */
     open_at(k, 100);
@@ -77,7 +77,7 @@ a_delete_waits_for_its_row_or_for_the_end(void **state)
 static void
 a_new_order_forgets_what_the_new_snapshot_has(void **state)
 {
-    struct keyless *k = keyless_new(COLUMNS);
+    struct keyless *k = keyless_new(COLUMNS, false);
     keyless_order(k);
     assert_false(stream(k, OP_DELETE, "a", 120));
     open_at(k, 100);
@@ -136,7 +136,7 @@ read_some(struct world *w, bool all)
 static void
 one_history(unsigned seed)
 {
-    struct world w = {.k = keyless_new(COLUMNS)};
+    struct world w = {.k = keyless_new(COLUMNS, false)};
     srand(seed);
     unsigned order = (unsigned)rand() % 20, place = order + (unsigned)rand() % 20;
     unsigned answer = place + (unsigned)rand() % 10;
