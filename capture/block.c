@@ -14,18 +14,20 @@ struct block_pool {
     struct ring *free;
     size_t block_bytes;
     unsigned blocks;
+    struct block *all[]; /* wherever they are */
 };
 
 struct block_pool *
 block_pool_new(unsigned blocks, size_t block_bytes)
 {
-    struct block_pool *p = mem_zalloc(sizeof(*p));
+    struct block_pool *p = mem_zalloc(sizeof(*p) + blocks * sizeof(p->all[0]));
     p->free = ring_new(blocks);
     p->block_bytes = block_bytes;
     p->blocks = blocks;
     for (unsigned i = 0; i < blocks; i++) {
         struct block *b = mem_zalloc(sizeof(*b));
         b->pool = p;
+        p->all[i] = b;
         if (!ring_push(p->free, b))
             mem_die("block pool: a new ring refused a block");
     }
@@ -46,12 +48,8 @@ block_pool_free(struct block_pool *p)
 {
     if (p == NULL)
         return;
-    for (unsigned i = 0; i < p->blocks; i++) {
-        struct block *b = ring_pop(p->free, 0);
-        if (b == NULL)
-            mem_die("block pool: %u of %u blocks are missing", p->blocks - i, p->blocks);
-        block_free(b);
-    }
+    for (unsigned i = 0; i < p->blocks; i++)
+        block_free(p->all[i]);
     ring_destroy(p->free);
     free(p);
 }

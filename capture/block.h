@@ -60,7 +60,8 @@ struct block {
 
 struct block_pool *
 block_pool_new(unsigned blocks, size_t block_bytes);
-/* Every block must be back. */
+/* Also of the blocks that did not come back: those lent to a producer that was destroyed before
+ * their delivery reports were served. Nobody may touch a block any more. */
 void
 block_pool_free(struct block_pool *p);
 /* Waits for a free block, at most timeout_ms; NULL when none came. */
