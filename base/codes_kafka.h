@@ -42,3 +42,7 @@ MR_CODE(2015, CLAIM_LOST, ERR_UNKNOWN, "a newer worker claimed this unit",
 MR_CODE(2016, WORKER_REPLACED, ERR_TASK, "a newer instance of this worker's name is running",
         "nothing lost; this instance exits",
         "give workers that run together different --name values")
+MR_CODE(2017, TXN_RECOUNT, ERR_TASK,
+        "a transaction that is partly published came again with other rows",
+        "nothing more of it is published; the task is stopped",
+        "restart the task: it loads every table again")

@@ -519,13 +519,13 @@ chunk_mismatch(struct range *r)
 }
 
 static bool
-chunk_failed(struct session *s, struct range *r, const struct err *why, struct err *e)
+chunk_failed(struct range *r, const struct err *why, struct err *e)
 {
     struct captured *t = r->load->t;
     if (why->code == MR_SOURCE_TABLE_SCHEMA && why->class == ERR_RETRY)
         return chunk_mismatch(r);
     if (why->class == ERR_TABLE)
-        return tables_stop(s, t, why, e);
+        return true; /* it stays: loads_emit stops the table */
     *e = *why;
     return err_wrap(e, "loading %s.%s", t->db, t->name);
 }
@@ -550,10 +550,8 @@ loads_chunk(struct session *s, struct loader_chunk *c, struct err *e)
     }
     if (c->estimate.rows > 0)
         l->rows_total = c->estimate.rows;
-    if (!c->ok) {
-        struct err why = c->err;
-        return chunk_failed(s, r, &why, e);
-    }
+    if (!c->ok)
+        return chunk_failed(r, &c->err, e);
     struct window *w = r->pending[at].window;
     bool read = window_may_read(w, &c->low) && window_read(w, &c->high);
     if (read)
@@ -660,6 +658,16 @@ emit_one(struct session *s, struct range *r, struct err *e)
     return true;
 }
 
+/* Why a chunk of it could not be read; NULL: none failed. */
+static const struct err *
+failure(const struct range *r)
+{
+    for (unsigned i = 0; r->load->t != NULL && i < r->pending_count; i++)
+        if (r->pending[i].chunk != NULL && !r->pending[i].chunk->ok)
+            return &r->pending[i].chunk->err;
+    return NULL;
+}
+
 static bool
 emit_ready(const struct session *s, const struct range *r)
 {
@@ -672,10 +680,19 @@ emit_ready(const struct session *s, const struct range *r)
 bool
 loads_emit(struct session *s, struct err *e)
 {
+    /* A load may stop its table, which must not be before. */
+    if (!sequencer_settled(s->seq))
+        return true;
     for (struct load *l = s->loads->first; l != NULL;) {
         struct load *next = l->next;
-        if (emit_ready(s, &l->range) && !emit_one(s, &l->range, e))
+        const struct err *failed = failure(&l->range);
+        if (failed != NULL) {
+            struct err why = *failed; /* of a chunk that goes with the load */
+            if (!tables_stop(s, l->t, &why, e))
+                return false;
+        } else if (emit_ready(s, &l->range) && !emit_one(s, &l->range, e)) {
             return false;
+        }
         l = next;
     }
     return true;

@@ -278,11 +278,22 @@ sequencer_replays(const struct sequencer *s)
     return s->txn.open && s->txn.index < s->txn.skip;
 }
 
+bool
+sequencer_settled(const struct sequencer *s)
+{
+    const struct open_txn *t = &s->txn;
+    const struct position *p = &s->done;
+    bool open = t->open && p->partial_count == 1 && strcmp(p->partial[0].id, t->id) == 0;
+    return (p->partial_count == 0 || open) && (!t->open || t->index >= t->skip);
+}
+
 void
 sequencer_uncount(struct sequencer *s, uint64_t rows)
 {
     struct open_txn *t = &s->txn;
-    t->index -= rows < t->index ? rows : t->index;
+    if (!sequencer_settled(s) || rows > t->index)
+        mem_die("sequencer: %" PRIu64 " rows uncounted before they came again", rows);
+    t->index -= rows;
     t->skip = t->skip < t->index ? t->skip : t->index;
 }
 
@@ -321,6 +332,11 @@ sequencer_end(struct sequencer *s, const struct sequencer_end *end, struct err *
 {
     if (!s->txn.open)
         return err_set(e, MR_INTERNAL, "a transaction ends that did not begin");
+    if (s->txn.index < s->txn.skip)
+        return err_set(e, MR_TXN_RECOUNT,
+                       "transaction %s: %" PRIu64 " rows of it are published, it came again "
+                       "with %" PRIu64,
+                       s->txn.id, s->txn.skip, s->txn.index);
     if (!sequencer_skip(s, end, e))
         return false;
     partial_drop(&s->done, s->txn.id);

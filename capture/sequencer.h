@@ -16,6 +16,13 @@
  * after the commit, before the source was acknowledged: the truth is the cut, the source is
  * asked for everything after its position.
  *
+ * The count is right only if a reading that comes again selects the same rows. So, while a
+ * transaction is partly published, the set of captured tables may only shrink, by
+ * sequencer_uncount, and not before the rows that were counted are counted again; a table that
+ * was stopped is taken up again only when none is partly published (capture/tables.c). What
+ * goes wrong with that is an error at the latest when the transaction ends too early
+ * (MR_TXN_RECOUNT), not a row that is lost or doubled.
+ *
  * Thread: one (the sequencer's). Limits: POSITION_PARTIALS partly published transactions.
  */
 #ifndef MILLRACE_CAPTURE_SEQUENCER_H
@@ -72,8 +79,13 @@ sequencer_pass(struct sequencer *s);
 /* The next selected row was published by an earlier reading: sequencer_row will say so. */
 bool
 sequencer_replays(const struct sequencer *s);
-/* `rows` of those counted in the open transaction will not be met by a later reading of it:
- * their table was stopped, and the unit that says so is closed next. Not while it replays. */
+/* Whatever earlier readings published came again: a table may stop. Before that it is not known
+ * how many of the counted rows to come are its. */
+bool
+sequencer_settled(const struct sequencer *s);
+/* `rows` of those counted in the open transaction, all that their table has in it so far, will
+ * not be met by a later reading: the table was stopped, and the unit that says so is closed
+ * next. Only when sequencer_settled. */
 void
 sequencer_uncount(struct sequencer *s, uint64_t rows);
 /* An event counts as one selected row of its transaction. False: published already. True: close
@@ -92,6 +104,7 @@ struct sequencer_end {
     uint64_t pos;
     uint64_t commit_us;
 };
+/* MR_TXN_RECOUNT: it has fewer rows than were published of it. */
 MUST bool
 sequencer_end(struct sequencer *s, const struct sequencer_end *end, struct err *e);
 /* Position moved without a selected transaction (others', rotate, heartbeat of the source):

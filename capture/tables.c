@@ -1,3 +1,16 @@
+/* Captured tables: see tables.h.
+ *
+ * A stopped table and the count of a partly published transaction. A cut says how many selected
+ * rows of such a transaction are published, and a reading that comes again skips that many; so
+ * it must meet the same rows. A table that stops within a transaction has its rows of it
+ * uncounted, in the very cut that says it is stopped: whoever reads again knows both or
+ * neither. Until all published rows came again (sequencer_settled) none can be uncounted, since
+ * how many more of them are its is not known: a load that fails before is told of afterwards
+ * (loads_emit), and what else would stop a table then, which it did not in its first reading,
+ * stops the task (MR_TXN_RECOUNT). And a stopped table that the operator resumed stays stopped
+ * until no transaction is partly published (tables_take_up): its rows of that transaction are
+ * not in the count. They are in the load that it begins.
+ */
 #include "capture/tables.h"
 
 #include <stdio.h>
@@ -13,6 +26,7 @@ struct tables {
     struct map by_name;  /* "db\0name" -> captured */
     struct map by_topic; /* topic -> captured */
     struct captured *first, *last;
+    size_t resumed; /* tables to be taken up */
 };
 
 /* ---- the set ---- */
@@ -307,6 +321,9 @@ tables_stop(struct session *s, struct captured *t, const struct err *why, struct
 {
     if (t->stopped)
         return true;
+    if (t->partitions > 0 && !sequencer_settled(s->seq))
+        return err_set(e, MR_TXN_RECOUNT, "%s.%s cannot be read again (MR%d: %s)", t->db,
+                       t->name, (int)why->code, why->text);
     t->stopped = true;
     t->error = *why;
     loads_drop(s, t);
@@ -396,17 +413,35 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
     t->stopped = !json_is_null(stopped);
     if (t->stopped)
         status_err_from_json(stopped, &t->error);
-    if (t->stopped && json_get_u64(r->schema, "generation", 0) < s->task->generation) {
-        /* The operator resumed the task since: what was not published, statements among it, is
-         * made good by a load. */
-        t->stopped = false;
-        t->loaded = false;
-        t->load = 0;
-        t->unproved = t->gap = true;
-        err_clear(&t->error);
-    }
+    t->resumed = t->stopped && json_get_u64(r->schema, "generation", 0) < s->task->generation;
+    s->tables->resumed += t->resumed;
     tables_report(s, t);
     return prepare(s, t, true, e);
+}
+
+/* What was not published, statements among it, is made good by a load. */
+static void
+take_up(struct session *s, struct captured *t)
+{
+    struct source_name name = {bytes_str(t->db), bytes_str(t->name)};
+    t->resumed = t->stopped = false;
+    t->loaded = false;
+    t->load = 0;
+    t->unproved = t->gap = true;
+    err_clear(&t->error);
+    s->ops->decoder_forget(s->decoder, &name);
+    tables_report(s, t);
+}
+
+void
+tables_take_up(struct session *s)
+{
+    if (s->tables->resumed == 0 || s->in_txn || sequencer_position(s->seq)->partial_count > 0)
+        return;
+    for (struct captured *t = s->tables->first; t != NULL; t = t->following)
+        if (t->resumed)
+            take_up(s, t);
+    s->tables->resumed = 0;
 }
 
 bool
@@ -428,6 +463,7 @@ tables_resume(struct session *s, struct err *e)
     }
     buf_free(&key);
     buf_free(&value);
+    tables_take_up(s);
     return ok || err_wrap(e, "table versions of the progress topic");
 }
 

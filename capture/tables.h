@@ -39,6 +39,7 @@ struct captured {
     bool unproved; /* see capture/definitions.h */
     bool gap;
     bool stopped;
+    bool resumed; /* stopped, and to be taken up again */
     uint64_t txn; /* the session's txn_count that txn_rows belongs to */
     uint64_t txn_rows;
     struct err error;
@@ -68,6 +69,10 @@ tables_take(struct session *s, struct bytes db, struct bytes name, struct captur
 /* From the version events of the view: what an earlier session knew. */
 MUST bool
 tables_resume(struct session *s, struct err *e);
+/* Those that were stopped when the operator resumed the task, once no transaction is partly
+ * published. */
+void
+tables_take_up(struct session *s);
 /* Every selected table of the source that is not known yet. */
 MUST bool
 tables_discover(struct session *s, struct err *e);
@@ -80,7 +85,8 @@ tables_version(struct session *s, struct captured *t, struct table *version,
 /* Writes the version event again with the present flags. */
 MUST bool
 tables_note(struct session *s, struct captured *t, struct err *e);
-/* This table cannot go on: durable, logged, reported; the others go on. */
+/* This table cannot go on: durable, logged, reported; the others go on. MR_TXN_RECOUNT: before
+ * the published rows of a transaction came again (sequencer_settled). */
 MUST bool
 tables_stop(struct session *s, struct captured *t, const struct err *why, struct err *e);
 /* Without a key: its rows, and those of its load, go another way (capture/keyless.h). */

@@ -312,6 +312,7 @@ session_step(struct session *s, uint64_t *watched_ms, struct err *e)
             return false;
         it = i < BURST ? next_item(s, 0) : NULL;
     }
+    tables_take_up(s);
     if (!core_confirm(s, e) || !definitions_retry(s, e) || !loads_emit(s, e) ||
         !loads_pump(s, e))
         return false;

@@ -214,6 +214,56 @@ rows_of_a_table_that_stops_are_not_counted_where_they_are_not_met_again(void **s
 }
 
 static void
+no_table_stops_before_what_was_published_came_again(void **state)
+{
+    struct sequencer *s = sequencer_at(0);
+    struct progress_record r;
+    uint32_t p = sequencer_part(s, "a", 0);
+    assert_true(sequencer_settled(s));
+    begin(s, 2);
+    row(s, p);
+    row(s, p);
+    assert_true(sequencer_settled(s));
+    sequencer_close(s, 1, &r);
+    assert_true(sequencer_settled(s));
+    struct sequencer *next = sequencer_behind(&r);
+    p = sequencer_part(next, "a", 0);
+    assert_false(sequencer_settled(next)); /* a load that fails now stops its table later */
+    begin(next, 2);
+    row(next, p);
+    assert_false(sequencer_settled(next));
+    row(next, p);
+    assert_true(sequencer_settled(next));
+    sequencer_uncount(next, 1);
+    row(next, p);
+    end(next, 2);
+    assert_true(sequencer_settled(next));
+    sequencer_free(next);
+    sequencer_free(s);
+}
+
+static void
+a_transaction_that_comes_again_with_fewer_rows_is_an_error(void **state)
+{
+    struct sequencer *s = sequencer_at(0);
+    struct progress_record r;
+    struct err e;
+    uint32_t p = sequencer_part(s, "a", 0);
+    begin(s, 2);
+    row(s, p);
+    row(s, p);
+    sequencer_close(s, 1, &r);
+    struct sequencer *next = sequencer_behind(&r);
+    struct sequencer_end x = {gtid(2), "b.000001", 300, 2};
+    begin(next, 2);
+    row(next, sequencer_part(next, "a", 0));
+    assert_false(sequencer_end(next, &x, &e));
+    assert_int_equal(e.code, MR_TXN_RECOUNT);
+    sequencer_free(next);
+    sequencer_free(s);
+}
+
+static void
 more_partial_transactions_than_a_position_holds_are_refused(void **state)
 {
     struct sequencer *s = sequencer_at(0);
@@ -415,6 +465,8 @@ main(void)
         cmocka_unit_test(after_a_failover_several_transactions_may_be_partly_published),
         cmocka_unit_test(
             rows_of_a_table_that_stops_are_not_counted_where_they_are_not_met_again),
+        cmocka_unit_test(no_table_stops_before_what_was_published_came_again),
+        cmocka_unit_test(a_transaction_that_comes_again_with_fewer_rows_is_an_error),
         cmocka_unit_test(more_partial_transactions_than_a_position_holds_are_refused),
         cmocka_unit_test(an_event_is_the_last_thing_of_its_unit),
         cmocka_unit_test(
