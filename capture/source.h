@@ -218,6 +218,11 @@ struct source_ops {
 
 extern const struct source_ops source_mysql;
 
+/* A sink that wants no table, does nothing, and fails on a table's error: for those who
+ * override what they want to hear. */
+void
+source_sink_quiet(struct source_sink *out, void *ctx, struct arena *arena);
+
 const struct source_ops *
 source_find(const char *scheme); /* of a URI; NULL: none */
 

@@ -68,52 +68,6 @@ on_ddl(void *ctx, const struct source_ddl *ddl, struct err *e)
     return true;
 }
 
-static bool
-on_txn(void *ctx, const struct source_txn *txn, struct err *e)
-{
-    (void)ctx;
-    (void)txn;
-    (void)e;
-    return true;
-}
-
-static bool
-on_table(void *ctx, const struct source_name *name, struct source_known *out, struct err *e)
-{
-    (void)ctx;
-    (void)name;
-    (void)e;
-    *out = (struct source_known){.wanted = false};
-    return true;
-}
-
-static bool
-on_truncate(void *ctx, const struct source_name *name, struct bytes sql, struct err *e)
-{
-    (void)ctx;
-    (void)name;
-    (void)sql;
-    (void)e;
-    return true;
-}
-
-static bool
-on_heartbeat(void *ctx, struct err *e)
-{
-    (void)ctx;
-    (void)e;
-    return true;
-}
-
-static bool
-on_missed(void *ctx, struct bytes sql, struct err *e)
-{
-    (void)ctx;
-    (void)sql;
-    (void)e;
-    return true;
-}
-
 /* ---- life ---- */
 
 struct lookahead *
@@ -122,17 +76,8 @@ lookahead_new(struct source *s)
     struct lookahead *l = mem_zalloc(sizeof(*l));
     l->source = s;
     arena_init(&l->arena, 4096);
-    l->sink = (struct source_sink){
-        .ctx = l,
-        .arena = &l->arena,
-        .txn_begin = on_txn,
-        .table = on_table,
-        .truncate = on_truncate,
-        .ddl = on_ddl,
-        .txn_end = on_txn,
-        .heartbeat = on_heartbeat,
-        .rows_missed = on_missed,
-    };
+    source_sink_quiet(&l->sink, l, &l->arena);
+    l->sink.ddl = on_ddl;
     return l;
 }
 

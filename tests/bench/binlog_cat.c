@@ -188,14 +188,6 @@ on_ddl(void *ctx, const struct source_ddl *ddl, struct err *e)
 }
 
 static bool
-on_heartbeat(void *ctx, struct err *e)
-{
-    (void)ctx;
-    (void)e;
-    return true;
-}
-
-static bool
 on_missed(void *ctx, struct bytes sql, struct err *e)
 {
     (void)ctx;
@@ -241,18 +233,17 @@ stream(struct source *s, const char *from_text, const char *until_text)
     struct source_packet p;
     uint64_t bytes = 0, packets = 0, waits = 0;
     arena_init(&cat.arena, 1 << 20);
-    struct source_sink sink = {.ctx = &cat,
-                               .arena = &cat.arena,
-                               .txn_begin = on_begin,
-                               .table = on_table,
-                               .table_version = on_version,
-                               .rows = on_rows,
-                               .truncate = on_truncate,
-                               .ddl = on_ddl,
-                               .txn_end = on_end,
-                               .heartbeat = on_heartbeat,
-                               .table_error = on_table_error,
-                               .rows_missed = on_missed};
+    struct source_sink sink;
+    source_sink_quiet(&sink, &cat, &cat.arena);
+    sink.txn_begin = on_begin;
+    sink.table = on_table;
+    sink.table_version = on_version;
+    sink.rows = on_rows;
+    sink.truncate = on_truncate;
+    sink.ddl = on_ddl;
+    sink.txn_end = on_end;
+    sink.table_error = on_table_error;
+    sink.rows_missed = on_missed;
     read_position(from_text, &from);
     read_position(until_text, &until);
     if (!ops->decoder_new(s, &from, &sink, &d, &e) || !ops->stream_open(s, &from, &st, &e))

@@ -57,15 +57,6 @@ on_begin(void *ctx, const struct source_txn *txn, struct err *e)
 }
 
 static bool
-on_end(void *ctx, const struct source_txn *txn, struct err *e)
-{
-    (void)ctx;
-    (void)txn;
-    (void)e;
-    return true;
-}
-
-static bool
 on_table(void *ctx, const struct source_name *name, struct source_known *out, struct err *e)
 {
     (void)e;
@@ -103,53 +94,6 @@ on_rows(void *ctx, const struct source_rows *rows, struct err *e)
     return true;
 }
 
-static bool
-on_truncate(void *ctx, const struct source_name *name, struct bytes sql, struct err *e)
-{
-    (void)ctx;
-    (void)name;
-    (void)sql;
-    (void)e;
-    return true;
-}
-
-static bool
-on_ddl(void *ctx, const struct source_ddl *ddl, struct err *e)
-{
-    (void)ctx;
-    (void)ddl;
-    (void)e;
-    return true;
-}
-
-static bool
-on_heartbeat(void *ctx, struct err *e)
-{
-    (void)ctx;
-    (void)e;
-    return true;
-}
-
-static bool
-on_missed(void *ctx, struct bytes sql, struct err *e)
-{
-    (void)ctx;
-    (void)sql;
-    (void)e;
-    return true;
-}
-
-static bool
-on_table_error(void *ctx, const struct source_name *name, void *user, const struct err *why,
-               struct err *e)
-{
-    (void)ctx;
-    (void)name;
-    (void)user;
-    *e = *why;
-    return false;
-}
-
 static void
 collect(struct source *s, struct race *r, const struct position *from,
         const struct position *until)
@@ -158,18 +102,12 @@ collect(struct source *s, struct race *r, const struct position *from,
     struct source_stream *st;
     struct source_decoder *d;
     struct source_packet p;
-    struct source_sink sink = {.ctx = r,
-                               .arena = &r->arena,
-                               .txn_begin = on_begin,
-                               .table = on_table,
-                               .table_version = on_version,
-                               .rows = on_rows,
-                               .truncate = on_truncate,
-                               .ddl = on_ddl,
-                               .txn_end = on_end,
-                               .heartbeat = on_heartbeat,
-                               .table_error = on_table_error,
-                               .rows_missed = on_missed};
+    struct source_sink sink;
+    source_sink_quiet(&sink, r, &r->arena);
+    sink.txn_begin = on_begin;
+    sink.table = on_table;
+    sink.table_version = on_version;
+    sink.rows = on_rows;
     if (!ops->decoder_new(s, from, &sink, &d, &e) || !ops->stream_open(s, from, &st, &e))
         die(&e);
     while (!position_covers(ops->decoder_position(d), until)) {

@@ -80,16 +80,6 @@ on_rows(void *ctx, const struct source_rows *rows, struct err *e)
 }
 
 static bool
-on_truncate(void *ctx, const struct source_name *name, struct bytes sql, struct err *e)
-{
-    (void)ctx;
-    (void)name;
-    (void)sql;
-    (void)e;
-    return true;
-}
-
-static bool
 on_ddl(void *ctx, const struct source_ddl *ddl, struct err *e)
 {
     (void)ddl;
@@ -159,19 +149,17 @@ world_open_at(struct world *w, enum source_flavor flavor, const struct position 
     if (!collations.by_id)
         support_collations(&collations);
     arena_init(&w->arena, 0);
-    w->sink = (struct source_sink){.ctx = w,
-                                   .arena = &w->arena,
-                                   .txn_begin = on_begin,
-                                   .table = on_table,
-                                   .table_version = on_version,
-                                   .gap = on_gap,
-                                   .rows = on_rows,
-                                   .truncate = on_truncate,
-                                   .ddl = on_ddl,
-                                   .txn_end = on_end,
-                                   .heartbeat = on_heartbeat,
-                                   .table_error = on_table_error,
-                                   .rows_missed = on_missed};
+    source_sink_quiet(&w->sink, w, &w->arena);
+    w->sink.txn_begin = on_begin;
+    w->sink.table = on_table;
+    w->sink.table_version = on_version;
+    w->sink.gap = on_gap;
+    w->sink.rows = on_rows;
+    w->sink.ddl = on_ddl;
+    w->sink.txn_end = on_end;
+    w->sink.heartbeat = on_heartbeat;
+    w->sink.table_error = on_table_error;
+    w->sink.rows_missed = on_missed;
     struct binlog_decoder_conf conf = {.flavor = flavor,
                                        .collations = &collations,
                                        .verify_checksum = true,

@@ -142,50 +142,12 @@ on_rows(void *ctx, const struct source_rows *rows, struct err *e)
 }
 
 static bool
-on_truncate(void *ctx, const struct source_name *name, struct bytes sql, struct err *e)
-{
-    (void)ctx;
-    (void)name;
-    (void)sql;
-    (void)e;
-    return true;
-}
-
-static bool
 on_ddl(void *ctx, const struct source_ddl *ddl, struct err *e)
 {
     (void)ctx;
     (void)e;
     assert_int_not_equal(ddl->kind, SOURCE_DDL_UNCLEAR);
     return true;
-}
-
-static bool
-on_heartbeat(void *ctx, struct err *e)
-{
-    (void)ctx;
-    (void)e;
-    return true;
-}
-
-static bool
-on_missed(void *ctx, struct bytes sql, struct err *e)
-{
-    (void)ctx;
-    (void)sql;
-    (void)e;
-    return true;
-}
-
-static bool
-on_table_error(void *ctx, const struct source_name *name, void *user, const struct err *why,
-               struct err *e)
-{
-    (void)ctx;
-    (void)name;
-    (void)user;
-    *e = *why;
-    return false;
 }
 
 static bool
@@ -215,18 +177,14 @@ feed_file(struct fold *f, enum source_flavor flavor, struct bytes file)
 {
     struct err e;
     struct position from;
-    struct source_sink sink = {.ctx = f,
-                               .arena = &f->arena,
-                               .txn_begin = on_begin,
-                               .table = on_table,
-                               .table_version = on_version,
-                               .rows = on_rows,
-                               .truncate = on_truncate,
-                               .ddl = on_ddl,
-                               .txn_end = on_end,
-                               .heartbeat = on_heartbeat,
-                               .table_error = on_table_error,
-                               .rows_missed = on_missed};
+    struct source_sink sink;
+    source_sink_quiet(&sink, f, &f->arena);
+    sink.txn_begin = on_begin;
+    sink.table = on_table;
+    sink.table_version = on_version;
+    sink.rows = on_rows;
+    sink.ddl = on_ddl;
+    sink.txn_end = on_end;
     struct binlog_decoder_conf conf = {.flavor = flavor,
                                        .collations = &f->collations,
                                        .verify_checksum = true,
