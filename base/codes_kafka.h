@@ -46,3 +46,6 @@ MR_CODE(2017, TXN_RECOUNT, ERR_TASK,
         "a transaction that is partly published came again with other rows",
         "nothing more of it is published; the task is stopped",
         "restart the task: it loads every table again")
+MR_CODE(2018, KAFKA_NOT_READY, ERR_RETRY, "a Kafka broker has not caught up yet",
+        "nothing lost; it is tried again",
+        "none needed if it passes; else see the brokers' logs")

@@ -354,6 +354,26 @@ admin_topic_describe(struct admin *a, const char *name, struct admin_topic_info 
     return topic_id(a, name, out->id, e) && admin_topic_configs(a, name, on_config, out, e);
 }
 
+bool
+admin_topic_known(struct admin *a, const char *name, struct admin_topic_info *out,
+                  struct err *e)
+{
+    uint64_t until = clock_mono_ms() + CLIENT_GONE_MS + (uint64_t)a->timeout_ms;
+    struct client_doubt doubt = {0};
+    for (;;) {
+        if (!admin_topic_describe(a, name, out, e)) {
+            if (!client_again(&doubt, e, until))
+                return false;
+        } else if (out->exists) {
+            return true;
+        } else {
+            err_set(e, MR_KAFKA_TOPIC_GONE, "topic %s is gone", name);
+            if (!client_again(&doubt, e, until))
+                return false;
+        }
+    }
+}
+
 /* Alter. The old request replaces every override of the topic, so without the incremental one
  * (library < 2.2) what is set now is written again with it. */
 

@@ -48,6 +48,11 @@ struct admin_topic_info {
 MUST bool
 admin_topic_describe(struct admin *a, const char *name, struct admin_topic_info *out,
                      struct err *e);
+/* Of a topic that was there: that it is gone is believed when it was said for a while.
+ * MR_KAFKA_TOPIC_GONE. */
+MUST bool
+admin_topic_known(struct admin *a, const char *name, struct admin_topic_info *out,
+                  struct err *e);
 /* Every config entry of the topic. MR_KAFKA_TOPIC_GONE. */
 typedef void
 admin_config_fn(void *ctx, const char *name, const char *value);

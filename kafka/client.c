@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -103,12 +104,23 @@ client_code(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR__WAIT_COORD:
     case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
     case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
-    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
-    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
-    case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
-    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
         return MR_KAFKA_UNREACHABLE;
+    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_CONTROLLER:
+    case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
+    case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
+    case RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS:
+    case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
+    case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
+    case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
+        return MR_KAFKA_NOT_READY;
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
@@ -150,6 +162,36 @@ client_err_fill(struct err *e, rd_kafka_resp_err_t code, const char *detail, con
             detail && *detail ? detail : rd_kafka_err2str(code), rd_kafka_err2name(code));
 }
 
+bool
+client_gone(struct client_doubt *d, enum err_code code)
+{
+    uint64_t now = clock_mono_ms();
+    if (code != MR_KAFKA_TOPIC_GONE) {
+        d->since_ms = 0;
+        return false;
+    }
+    if (d->since_ms == 0)
+        d->since_ms = now;
+    return now - d->since_ms >= CLIENT_GONE_MS;
+}
+
+bool
+client_again(struct client_doubt *d, struct err *e, uint64_t until_ms)
+{
+    bool unknown = e->code == MR_KAFKA_TOPIC_GONE;
+    if (client_gone(d, e->code) || (e->class != ERR_RETRY && !unknown))
+        return false;
+    if (clock_mono_ms() < until_ms) {
+        clock_sleep_ms(CLIENT_AGAIN_MS);
+        return true;
+    }
+    if (unknown) {
+        struct err said = *e;
+        err_set(e, MR_KAFKA_NOT_READY, "%s", said.text);
+    }
+    return false;
+}
+
 int
 client_eventfd(void)
 {
@@ -164,5 +206,13 @@ client_eventfd_clear(int fd)
 {
     uint64_t count;
     while (read(fd, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
+}
+
+void
+client_eventfd_ring(int fd)
+{
+    static const uint64_t one = 1;
+    while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
         continue;
 }

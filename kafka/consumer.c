@@ -11,9 +11,8 @@
 #include "base/thread.h"
 #include "kafka/client.h"
 
-#define LEADER_WAIT_MS 1000
-
-#define ASK_MS 3000 /* to tell purged from truncated, gone from idle */
+#define ASK_MS   3000 /* to tell purged from truncated, gone from idle */
+#define DOUBT_MS 500  /* between two looks for a topic that may be gone */
 
 struct consumer_partition {
     struct consumer *c;
@@ -26,6 +25,11 @@ struct consumer_partition {
     bool broken; /* no more polls until a seek */
     struct err why;
     unsigned suspicion; /* of consumer.suspicions: the last one looked into */
+    bool doubted;       /* the brokers did not know it: it is looked for */
+    struct client_doubt doubt;
+    uint64_t looked_ms;
+    bool ready; /* in the consumer's list, under its lock */
+    struct consumer_partition *next_ready;
     void *ctx;
 };
 
@@ -33,7 +37,10 @@ struct consumer {
     rd_kafka_t *rk;
     int fd;
     struct consumer_partition *open;
-    pthread_mutex_t lock; /* of trouble */
+    atomic_uint doubted;  /* partitions that are */
+    unsigned told;        /* of suspicions: those that every partition was woken for */
+    pthread_mutex_t lock; /* of trouble, ready */
+    struct consumer_partition *ready, **ready_end;
     bool has_trouble;
     struct err trouble;
     _Atomic unsigned
@@ -127,6 +134,7 @@ consumer_new(const struct consumer_conf *conf, struct consumer **out, struct err
     }
     struct consumer *c = mem_zalloc(sizeof *c);
     thread_lock_init(&c->lock);
+    c->ready_end = &c->ready;
     rd_kafka_conf_set_opaque(rc, c);
     rd_kafka_conf_set_error_cb(rc, on_error);
     if (!client_new(RD_KAFKA_CONSUMER, rc, &conf->kafka, &c->rk, e)) {
@@ -138,21 +146,91 @@ consumer_new(const struct consumer_conf *conf, struct consumer **out, struct err
     return true;
 }
 
+/* Ready partitions */
+
+static void
+make_ready(struct consumer_partition *p)
+{
+    struct consumer *c = p->c;
+    thread_lock(&c->lock);
+    if (!p->ready) {
+        p->ready = true;
+        p->next_ready = NULL;
+        *c->ready_end = p;
+        c->ready_end = &p->next_ready;
+    }
+    thread_unlock(&c->lock);
+    client_eventfd_ring(c->fd);
+}
+
+/* From a thread of the library, under the queue's lock: something was queued to an empty one.
+ */
+static void
+on_queued(rd_kafka_t *rk, void *opaque)
+{
+    (void)rk;
+    make_ready(opaque);
+}
+
+struct consumer_partition *
+consumer_ready(struct consumer *c)
+{
+    thread_lock(&c->lock);
+    struct consumer_partition *p = c->ready;
+    if (p) {
+        c->ready = p->next_ready;
+        p->ready = false;
+    }
+    if (!c->ready)
+        c->ready_end = &c->ready;
+    thread_unlock(&c->lock);
+    return p;
+}
+
+static void
+unready(struct consumer_partition *p)
+{
+    struct consumer *c = p->c;
+    thread_lock(&c->lock);
+    for (struct consumer_partition **at = &c->ready; p->ready && *at; at = &(*at)->next_ready) {
+        if (*at != p)
+            continue;
+        *at = p->next_ready;
+        if (!p->next_ready)
+            c->ready_end = at;
+        p->ready = false;
+        break;
+    }
+    thread_unlock(&c->lock);
+}
+
 static void
 stop(struct consumer_partition *p)
 {
     if (!p->q)
         return;
     rd_kafka_consume_stop(p->rkt, p->id);
-    rd_kafka_queue_io_event_enable(p->q, -1, NULL, 0);
+    rd_kafka_queue_cb_event_enable(p->q, NULL, NULL); /* no call is under way afterwards */
     rd_kafka_queue_destroy(p->q);
     p->q = NULL;
+    unready(p);
+}
+
+static void
+set_doubted(struct consumer_partition *p, bool doubted)
+{
+    if (doubted && !p->doubted)
+        atomic_fetch_add(&p->c->doubted, 1);
+    else if (!doubted && p->doubted)
+        atomic_fetch_sub(&p->c->doubted, 1);
+    p->doubted = doubted;
 }
 
 static void
 release(struct consumer_partition *p)
 {
     stop(p);
+    set_doubted(p, false);
     rd_kafka_topic_destroy(p->rkt);
     free(p->topic);
     free(p);
@@ -191,9 +269,8 @@ library_offset(int64_t offset)
 static bool
 start(struct consumer_partition *p, int64_t offset, struct err *e)
 {
-    static const uint64_t one = 1;
     p->q = rd_kafka_queue_new(p->c->rk);
-    rd_kafka_queue_io_event_enable(p->q, p->c->fd, &one, sizeof one);
+    rd_kafka_queue_cb_event_enable(p->q, on_queued, p);
     p->position = offset;
     p->broken = false;
     if (rd_kafka_consume_start_queue(p->rkt, p->id, library_offset(offset), p->q) == 0)
@@ -336,7 +413,11 @@ name_range(struct consumer_partition *p, struct err *e)
     int64_t low = 0;
     int64_t high = 0;
     struct err asked;
-    if (!consumer_watermarks(p->c, p->topic, p->id, ASK_MS, &low, &high, &asked)) {
+    struct client_doubt doubt = {0};
+    uint64_t until = clock_mono_ms() + CLIENT_GONE_MS + ASK_MS;
+    while (!consumer_watermarks(p->c, p->topic, p->id, ASK_MS, &low, &high, &asked)) {
+        if (client_again(&doubt, &asked, until))
+            continue;
         *e = asked;
         return;
     }
@@ -352,9 +433,13 @@ name_range(struct consumer_partition *p, struct err *e)
 static void
 break_off(struct consumer_partition *p, const rd_kafka_message_t *m)
 {
-    p->broken = true;
     client_err(&p->why, m->err, rd_kafka_message_errstr(m), "reading %s [%d] at %lld", p->topic,
                (int)p->id, (long long)p->position);
+    if (p->why.code == MR_KAFKA_TOPIC_GONE) {
+        set_doubted(p, true); /* the library reads on when the topic is there again */
+        return;
+    }
+    p->broken = true;
     if (p->why.code == MR_KAFKA_PURGED)
         name_range(p, &p->why);
 }
@@ -394,19 +479,35 @@ sort_out(struct consumer_partition *p, struct consumer_batch *b, size_t n)
     }
 }
 
+static void
+look(struct consumer_partition *p)
+{
+    int64_t low, high;
+    struct err e = {0};
+    p->looked_ms = clock_mono_ms();
+    bool ok = consumer_watermarks(p->c, p->topic, p->id, ASK_MS, &low, &high, &e);
+    bool gone = client_gone(&p->doubt, ok ? MR_OK : e.code);
+    bool passes = e.class == ERR_RETRY || (e.code == MR_KAFKA_TOPIC_GONE && !gone);
+    set_doubted(p, !ok && passes && (p->doubted || e.code == MR_KAFKA_TOPIC_GONE));
+    if (ok || passes)
+        return;
+    p->broken = true;
+    p->why = e;
+    make_ready(p);
+}
+
 /* Nothing came: is it that the topic is gone, or closed to us? */
 static void
 look_into(struct consumer_partition *p)
 {
     rd_kafka_poll(p->c->rk, 0);
     unsigned now = atomic_load(&p->c->suspicions);
-    int64_t low;
-    int64_t high;
-    if (p->suspicion == now)
+    if (p->suspicion == now && !p->doubted)
+        return;
+    if (p->doubted && clock_mono_ms() - p->looked_ms < DOUBT_MS)
         return;
     p->suspicion = now;
-    if (!consumer_watermarks(p->c, p->topic, p->id, ASK_MS, &low, &high, &p->why))
-        p->broken = p->why.class != ERR_RETRY;
+    look(p);
 }
 
 static size_t
@@ -455,6 +556,14 @@ bool
 consumer_trouble(struct consumer *c, struct err *e)
 {
     rd_kafka_poll(c->rk, 0);
+    /* Nobody polls a partition that has nothing: each is polled once, and looks for itself. */
+    unsigned now = atomic_load(&c->suspicions);
+    for (struct consumer_partition *p = c->open; p && c->told != now; p = p->next)
+        make_ready(p);
+    c->told = now;
+    for (struct consumer_partition *p = c->open; p && atomic_load(&c->doubted); p = p->next)
+        if (p->doubted && !p->broken)
+            look_into(p);
     thread_lock(&c->lock);
     bool had = c->has_trouble;
     if (had)
@@ -477,51 +586,33 @@ consumer_watermarks(struct consumer *c, const char *topic, int32_t partition, in
     return true;
 }
 
-static bool
-read_offsets(const rd_kafka_topic_partition_list_t *l, struct consumer_offset *list, size_t n,
-             struct err *e)
+static void
+copy_offsets(rd_kafka_topic_partition_list_t *to, const rd_kafka_topic_partition_list_t *from)
 {
-    for (size_t i = 0; i < n; i++) {
-        const rd_kafka_topic_partition_t *tp = &l->elems[i];
-        if (tp->err)
-            return client_err(e, tp->err, NULL, "offset of %s [%d]", tp->topic,
-                              (int)tp->partition);
-        list[i].offset = tp->offset;
+    for (int i = 0; i < from->cnt; i++) {
+        to->elems[i].offset = from->elems[i].offset;
+        to->elems[i].err = from->elems[i].err;
     }
-    return true;
 }
 
-/* A partition made a moment ago may not have its leader ready yet, whatever the metadata say.
- */
+/* l becomes the answer. */
 static bool
-leader_is_late(rd_kafka_resp_err_t err)
+ask_offsets(struct consumer *c, rd_kafka_topic_partition_list_t *l, int timeout_ms,
+            struct err *e)
 {
-    return err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
-           err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-           err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-}
-
-static rd_kafka_resp_err_t
-ask_offsets(struct consumer *c, rd_kafka_topic_partition_list_t *l, int timeout_ms)
-{
-    uint64_t until = clock_mono_ms() + LEADER_WAIT_MS;
-    for (;;) {
-        rd_kafka_topic_partition_list_t *asked = rd_kafka_topic_partition_list_copy(l);
-        rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(c->rk, asked, timeout_ms);
-        bool late = leader_is_late(err);
-        for (int i = 0; i < asked->cnt; i++)
-            late = late || leader_is_late(asked->elems[i].err);
-        if (!late || clock_mono_ms() >= until) {
-            for (int i = 0; i < asked->cnt; i++) {
-                l->elems[i].offset = asked->elems[i].offset;
-                l->elems[i].err = asked->elems[i].err;
-            }
-            rd_kafka_topic_partition_list_destroy(asked);
-            return err;
-        }
-        rd_kafka_topic_partition_list_destroy(asked);
-        clock_sleep_ms(20);
-    }
+    rd_kafka_topic_partition_list_t *asked = rd_kafka_topic_partition_list_copy(l);
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(c->rk, asked, timeout_ms);
+    const rd_kafka_topic_partition_t *bad = NULL;
+    for (int i = 0; !err && !bad && i < asked->cnt; i++)
+        bad = asked->elems[i].err ? &asked->elems[i] : NULL;
+    if (err)
+        client_err(e, err, NULL, "offsets of %d partitions", asked->cnt);
+    else if (bad)
+        client_err(e, bad->err, NULL, "offset of %s [%d]", bad->topic, (int)bad->partition);
+    else
+        copy_offsets(l, asked);
+    rd_kafka_topic_partition_list_destroy(asked);
+    return !err && !bad;
 }
 
 /* The protocol's ListOffsets takes -1 (latest) and -2 (earliest) for a time, and so does the
@@ -534,9 +625,15 @@ consumer_offsets(struct consumer *c, struct consumer_offset *list, size_t n, int
     for (size_t i = 0; i < n; i++)
         rd_kafka_topic_partition_list_add(l, list[i].topic, list[i].partition)->offset =
             list[i].timestamp_ms;
-    rd_kafka_resp_err_t err = ask_offsets(c, l, timeout_ms);
-    bool ok = err ? client_err(e, err, NULL, "offsets of %zu partitions", n)
-                  : read_offsets(l, list, n, e);
+    struct client_doubt doubt = {0};
+    uint64_t until = clock_mono_ms() + CLIENT_GONE_MS + (uint64_t)timeout_ms;
+    bool ok = ask_offsets(c, l, timeout_ms, e);
+    /* A partition made a moment ago may not have its leader ready yet, whatever the metadata
+     * say. */
+    while (!ok && e->code != MR_KAFKA_UNREACHABLE && client_again(&doubt, e, until))
+        ok = ask_offsets(c, l, timeout_ms, e);
+    for (size_t i = 0; ok && i < n; i++)
+        list[i].offset = l->elems[i].offset;
     rd_kafka_topic_partition_list_destroy(l);
     return ok;
 }

@@ -10,10 +10,10 @@
  * then (read_committed: the last stable offset).
  *
  * Errors of a poll: MR_KAFKA_PURGED (offset below the oldest), MR_KAFKA_LOST (offset above the
- * end: the log was truncated or re-created), MR_KAFKA_TOPIC_GONE (10 s after),
- * MR_KAFKA_AUTH, else ERR_RETRY. Records before an error are handed out first; after it the
- * partition stays in error until consumer_seek. A broker away is no error: nothing comes until
- * it is back, see consumer_trouble.
+ * end: the log was truncated or re-created), MR_KAFKA_TOPIC_GONE (when the brokers have said so
+ * for 10 s), MR_KAFKA_AUTH, else ERR_RETRY. Records before an error are handed out first; after
+ * it the partition stays in error until consumer_seek. A broker away is no error: nothing comes
+ * until it is back, see consumer_trouble.
  *
  * Memory per open partition: about queue_bytes + one fetch of fetch_bytes (at least the largest
  * message). A batch pins the whole fetch responses its messages came in, so clear it soon.
@@ -115,7 +115,13 @@ int
 consumer_fd(const struct consumer *c);
 void
 consumer_fd_clear(struct consumer *c);
-/* Serves the library's own events, as each poll that finds nothing does. False with the latest
+/* Of many partitions those that are worth a poll, each once until something is queued to it
+ * when it is empty; NULL: no more. Clear the descriptor before. By the thread that opens and
+ * closes them. */
+struct consumer_partition *
+consumer_ready(struct consumer *c);
+/* Serves the library's own events, as each poll that finds nothing does, and looks for topics
+ * that may be gone. By the thread that polls all partitions. False with the latest
  * trouble (all brokers away, authentication) since the last call that told it.
  */
 MUST bool
@@ -135,7 +141,8 @@ struct consumer_offset {
     int64_t offset; /* out: first offset at or after the time; the end when there is none */
 };
 
-/* Many partitions in one round trip per broker; isolation as above. All or none. Thread: any.
+/* Many partitions in one round trip per broker, of topics that are known to exist: asked again
+ * while the brokers have not caught up, for 10 s. Isolation as above. All or none. Thread: any.
  */
 MUST bool
 consumer_offsets(struct consumer *c, struct consumer_offset *list, size_t n, int timeout_ms,

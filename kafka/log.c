@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/stop.h"
+#include "kafka/client.h"
 
 #define LOG_BATCH      1000
 #define LOG_QUEUE      (4 << 20)
@@ -44,19 +45,15 @@ deadline_of(const struct log_reader *r)
     return clock_mono_ms() + (uint64_t)r->timeout_ms;
 }
 
-/* Asks again while the broker is away, until the deadline. */
+/* Asks again while the broker is away, or does not know its topics yet, until the deadline. */
 static bool
 ask_ends(struct log_reader *r, int64_t *low, int64_t *high, struct err *e)
 {
     uint64_t deadline = deadline_of(r);
-    struct err over;
-    while (!consumer_watermarks(r->ends, r->topic, r->partition, ASK_MS, low, high, e)) {
-        if (e->class != ERR_RETRY)
+    struct client_doubt doubt = {0};
+    while (!consumer_watermarks(r->ends, r->topic, r->partition, ASK_MS, low, high, e))
+        if (!client_again(&doubt, e, deadline) || waited_enough(r, deadline, e))
             return false;
-        if (waited_enough(r, deadline, &over))
-            return false;
-        clock_sleep_ms(SLICE_MS);
-    }
     return true;
 }
 

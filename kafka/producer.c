@@ -21,7 +21,7 @@
 
 #define SEND_CHUNK      1024 /* messages a produce_batch call */
 #define SLICE_MS        100  /* how late a stop is seen while waiting */
-#define DESTROY_WAIT_MS 1000 /* for delivery reports of purged messages */
+#define DESTROY_WAIT_MS 1000 /* for delivery reports of purged messages: the library's own */
 #define RECORD_OVERHEAD \
     128 /* batch header 61 bytes + at most 32 of the record's varints, rounded up */
 #define QUEUE_FULL_WAIT 5
@@ -150,6 +150,10 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
     if (!fatal(p, &e))
         client_err(&e, m->err, NULL, "delivery of a message of %zu bytes to %s [%d]", m->len,
                    m->rkt ? rd_kafka_topic_name(m->rkt) : "?", (int)m->partition);
+    /* Who opens the topic anew learns whether it is gone. */
+    if (e.code == MR_KAFKA_TOPIC_GONE)
+        client_err(&e, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, rd_kafka_err2str(m->err),
+                   "delivery to %s [%d]", rd_kafka_topic_name(m->rkt), (int)m->partition);
     fail(p, &e);
 }
 
@@ -281,6 +285,8 @@ topic_free(struct producer_topic *t)
     free(t);
 }
 
+/* Reports come from the library's threads; how long these wait for a CPU is not ours to say.
+ * What they did not report goes with the handle, whose destruction waits for them. */
 static void
 purge(struct producer *p)
 {
@@ -521,7 +527,11 @@ producer_topic(struct producer *p, const char *name, int64_t max_message_bytes, 
                        "topic %s takes %lld bytes a batch, the producer sends up to %d", name,
                        (long long)max_message_bytes, p->batch_bytes);
     struct producer_topic *t = topic_new(p, name, max_message_bytes);
-    if (!ask_partitions(p, t, timeout_ms, e)) {
+    struct client_doubt doubt = {0};
+    uint64_t until = clock_mono_ms() + (uint64_t)timeout_ms;
+    while (!ask_partitions(p, t, timeout_ms, e)) {
+        if (client_again(&doubt, e, until))
+            continue;
         topic_free(t);
         return false;
     }

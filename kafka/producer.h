@@ -17,7 +17,7 @@
  * claim again; a new init_transactions fences whatever is still under way.
  * - ERR_TABLE, MR_KAFKA_ROW_TOO_LARGE from send: nothing of the batch was sent, the producer is
  *   unharmed. As a delivery error (the topic's limit is below the one given): failed.
- * - ERR_TASK: authorization, a deleted topic.
+ * - ERR_TASK: authorization; from producer_topic alone: a deleted topic.
  * After every abort: destroy. A failed producer keeps its first error and answers every call
  * with it.
  *
@@ -80,10 +80,11 @@ producer_conf_load(struct producer_conf *conf, const struct config *c, const cha
 
 MUST bool
 producer_new(const struct producer_conf *conf, struct producer **out, struct err *e);
-/* Drops what was not delivered, hands every owner back, ends the threads. An open transaction
- * is left to the broker (aborted by the next init_transactions of the id). Quick with the
- * brokers gone too (tens of ms). NULL allowed. Afterwards no memory of the caller is
- * referenced. */
+/* Drops what was not delivered, hands owners back, ends the threads. An open transaction is
+ * left to the broker (aborted by the next init_transactions of the id). Quick with the brokers
+ * gone too (tens of ms). NULL allowed. Afterwards no memory of the caller is referenced; on a
+ * machine so slow that the library's threads did not report in time, some owners were not
+ * handed back, and are the caller's again without it. */
 void
 producer_destroy(struct producer *p);
 
@@ -103,7 +104,7 @@ producer_abort(struct producer *p, int timeout_ms, struct err *e);
 
 /* The topic's handle, kept until producer_destroy; a second call gives the same one. Waits
  * until its partitions are known. max_message_bytes: the topic's own limit if below the
- * producer's, else 0. MR_KAFKA_TOPIC_GONE. */
+ * producer's, else 0. MR_KAFKA_TOPIC_GONE: the brokers have said so for CLIENT_GONE_MS. */
 MUST bool
 producer_topic(struct producer *p, const char *name, int64_t max_message_bytes, int timeout_ms,
                struct producer_topic **out, struct err *e);

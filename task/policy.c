@@ -7,6 +7,7 @@ policy_is_unreachable(enum err_code code)
     case MR_SOURCE_UNREACHABLE:
     case MR_SOURCE_LOST:
     case MR_KAFKA_UNREACHABLE:
+    case MR_KAFKA_NOT_READY:
     case MR_REGISTRY_UNREACHABLE:
     case MR_TARGET_UNREACHABLE:
     case MR_TARGET_BUSY:

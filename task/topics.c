@@ -39,7 +39,7 @@ make(struct admin *a, const struct config *c, struct err *e)
             return err_wrap(e, "%s", t.name);
     }
     struct admin_topic_info info;
-    if (!admin_topic_describe(a, TOPIC_SCHEMAS, &info, e))
+    if (!admin_topic_known(a, TOPIC_SCHEMAS, &info, e))
         return false;
     if (info.compacted)
         return err_set(e, MR_KAFKA_TOPIC_CHANGED,

@@ -19,6 +19,7 @@
 
 #define MOCK_END_TXN 26
 #define MOCK_PRODUCE 0
+#define MOCK_FETCH   1
 
 struct mock {
     rd_kafka_t *rk;

@@ -2,6 +2,7 @@
 #include "mock.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,46 @@ one_descriptor_wakes_for_all_partitions(void **state)
         }
         assert_int_equal(n, 10);
     }
+}
+
+/* How often p is told within `ms`, or until it was. */
+static int
+told(struct fixture *f, const struct consumer_partition *p, uint64_t ms)
+{
+    int n = 0;
+    for (uint64_t end = clock_mono_ms() + ms; n == 0 && clock_mono_ms() < end;) {
+        struct pollfd wait = {.fd = consumer_fd(f->c), .events = POLLIN};
+        (void)poll(&wait, 1, 50);
+        consumer_fd_clear(f->c);
+        for (struct consumer_partition *r; (r = consumer_ready(f->c)) != NULL;)
+            n += r == p;
+    }
+    return n;
+}
+
+static void
+of_many_partitions_those_with_something_new_are_told_once(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    struct consumer_partition *p[2];
+    for (int32_t i = 0; i < 2; i++) {
+        assert_ok(consumer_open(f->c, "rows", i, 0, &p[i], &e), e);
+        await_eof(f, p[i]);
+        f->b.eof = false;
+    }
+    (void)told(f, p[0], 300);
+    (void)told(f, p[1], 300);
+    write_numbers(f, 1, 0, 5);
+    assert_int_equal(told(f, p[1], 5000), 1);
+    assert_int_equal(told(f, p[1], 300), 0); /* before it was polled empty */
+    read_numbers(f, p[1], 0, 5);
+    await_eof(f, p[1]);
+    write_numbers(f, 1, 5, 10);
+    assert_int_equal(told(f, p[1], 5000), 1);
+    write_numbers(f, 0, 0, 5);
+    consumer_close(p[0]);
+    assert_int_equal(told(f, p[0], 300), 0);
 }
 
 static void
@@ -389,6 +430,100 @@ a_broker_that_is_away_is_a_retry_within_the_time(void **state)
     assert_true(clock_mono_ms() - began < 4000);
 }
 
+/* A broker that has just started answers so until the metadata have come to it. */
+static void
+say_unknown(struct fixture *f, bool unknown)
+{
+    rd_kafka_mock_topic_set_error(f->mock.cluster, "rows",
+                                  unknown ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+                                          : RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void *
+catches_up(void *arg)
+{
+    clock_sleep_ms(1500);
+    say_unknown(arg, false);
+    return NULL;
+}
+
+static void
+a_topic_that_a_broker_does_not_know_yet_is_asked_for_again(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    struct producer_conf conf;
+    struct producer *p;
+    struct producer_topic *t;
+    struct consumer_offset end = {.topic = "rows", .timestamp_ms = KAFKA_OFFSET_END};
+    for (int way = 0; way < 3; way++) {
+        pthread_t thread;
+        say_unknown(f, true);
+        assert_int_equal(pthread_create(&thread, NULL, catches_up, f), 0);
+        if (way == 0) {
+            log_reader_close(open_log(f, KAFKA_OFFSET_BEGIN));
+        } else if (way == 1) {
+            assert_ok(consumer_offsets(f->c, &end, 1, 5000, &e), e);
+        } else {
+            producer_conf_default(&conf);
+            conf.kafka.bootstrap = f->mock.bootstrap;
+            assert_ok(producer_new(&conf, &p, &e), e);
+            assert_ok(producer_topic(p, "rows", 0, 5000, &t, &e), e);
+            producer_destroy(p);
+        }
+        pthread_join(thread, NULL);
+    }
+}
+
+static void
+a_topic_that_stays_unknown_is_gone(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    struct consumer_offset end = {.topic = "rows", .timestamp_ms = KAFKA_OFFSET_END};
+    say_unknown(f, true);
+    uint64_t began = clock_mono_ms();
+    assert_false(consumer_offsets(f->c, &end, 1, 5000, &e));
+    assert_int_equal(e.code, MR_KAFKA_TOPIC_GONE);
+    assert_true(clock_mono_ms() - began >= 10000);
+}
+
+static void
+too_little_time_to_be_sure_is_no_deletion(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    struct log_reader *r;
+    struct log_conf conf = {
+        .kafka = {.bootstrap = f->mock.bootstrap}, .topic = "rows", .timeout_ms = 300};
+    say_unknown(f, true);
+    assert_false(log_reader_open(&conf, &r, &e));
+    assert_int_equal(e.class, ERR_RETRY);
+}
+
+static void
+reading_goes_on_over_a_moment_in_which_the_topic_is_not_known(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    struct consumer_partition *p;
+    write_numbers(f, 0, 0, 50);
+    assert_ok(consumer_open(f->c, "rows", 0, 0, &p, &e), e);
+    read_numbers(f, p, 0, 50);
+    say_unknown(f, true);
+    rd_kafka_mock_push_request_errors(
+        f->mock.cluster, MOCK_FETCH, 3, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    for (uint64_t end = clock_mono_ms() + 3000; clock_mono_ms() < end;)
+        assert_ok(consumer_poll(p, &f->b, 100, &e), e);
+    say_unknown(f, false);
+    write_numbers(f, 0, 50, 60);
+    for (int i = 0; i < 150 && f->b.n == 0; i++)
+        assert_ok(consumer_poll(p, &f->b, 100, &e), e);
+    assert_true(f->b.n > 0);
+    check_message(&f->b.msgs[0], 50);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -399,6 +534,7 @@ main(void)
         TEST(reading_starts_where_asked),
         TEST(seek_drops_what_was_queued),
         TEST(one_descriptor_wakes_for_all_partitions),
+        TEST(of_many_partitions_those_with_something_new_are_told_once),
         TEST(a_partition_not_polled_does_not_hold_the_other),
         TEST(a_kept_batch_outlives_its_partition),
         TEST(offsets_are_asked_from_the_broker),
@@ -409,6 +545,10 @@ main(void)
         TEST(scanning_back_reads_windows_from_the_end_once),
         TEST(an_offset_above_the_end_is_lost),
         TEST(a_broker_that_is_away_is_a_retry_within_the_time),
+        TEST(a_topic_that_a_broker_does_not_know_yet_is_asked_for_again),
+        TEST(a_topic_that_stays_unknown_is_gone),
+        TEST(too_little_time_to_be_sure_is_no_deletion),
+        TEST(reading_goes_on_over_a_moment_in_which_the_topic_is_not_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
