@@ -94,8 +94,9 @@ static void
 cut_add_refresh(struct session *s)
 {
     struct buf key = {0}, value = {0};
+    uint64_t at = 0;
     s->refresh = false;
-    for (size_t i = 0; progress_view_live(s->view, i, &key, &value); i++) {
+    while (progress_view_live(s->view, &at, &key, &value)) {
         cut_add(open_cut(s), buf_bytes(&key), buf_bytes(&value));
         buf_reset(&key);
         buf_reset(&value);
@@ -485,6 +486,10 @@ on_table(void *ctx, const struct source_name *name, struct source_known *out, st
     struct captured *t;
     *out = (struct source_known){0};
     if (!tables_take(s, name->database, name->table, &t, e))
+        return false;
+    /* Not discovered yet: what is not proved is to be marked before its first row. */
+    if (t != NULL && t->table == NULL && !t->asked && tables_discovering(s) &&
+        !definitions_ask(s, t, e))
         return false;
     out->wanted = t != NULL && !t->stopped;
     if (t != NULL) {

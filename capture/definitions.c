@@ -119,6 +119,7 @@ definitions_ask(struct session *s, struct captured *t, struct err *e)
     bool known = t->table != NULL;
     if (t->stopped)
         return true;
+    t->asked = true;
     if (!ask(s, t, e))
         return false;
     bool open = t->unproved || t->changes != NULL;
@@ -138,22 +139,31 @@ bool
 definitions_ask_all(struct session *s, struct err *e)
 {
     for (struct captured *t = tables_first(s); t != NULL; t = t->following)
-        if (!t->dropped && !definitions_ask(s, t, e))
+        if (!t->dropped && (!tables_go_on(s, e) || !definitions_ask(s, t, e)))
             return false;
     return true;
 }
 
+/* One table a call: a lost claim or a stop does not wait for many. */
 bool
 definitions_retry(struct session *s, struct err *e)
 {
     uint64_t begin = clock_mono_ms();
-    if (begin < s->definitions_ms || s->in_txn || sequencer_position(s->seq)->partial_count > 0)
+    if (s->in_txn || sequencer_position(s->seq)->partial_count > 0 ||
+        (s->retrying == NULL && begin < s->definitions_ms))
         return true;
-    for (struct captured *t = tables_first(s); t != NULL; t = t->following)
-        if (t->unproved && !t->dropped && !t->stopped && !ask(s, t, e))
-            return false;
+    struct captured *t = s->retrying == NULL ? tables_first(s) : s->retrying;
+    while (t != NULL && (!t->unproved || t->dropped || t->stopped))
+        t = t->following;
+    s->retrying = t == NULL ? NULL : t->following;
+    if (t != NULL && !ask(s, t, e))
+        return false;
     uint64_t now = clock_mono_ms();
-    s->definitions_ms = now + RETRY_MS + RETRY_FACTOR * (now - begin);
+    s->retry_ms += now - begin;
+    if (s->retrying != NULL)
+        return true;
+    s->definitions_ms = now + RETRY_MS + RETRY_FACTOR * s->retry_ms;
+    s->retry_ms = 0;
     return true;
 }
 

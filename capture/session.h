@@ -89,8 +89,10 @@ struct session {
     uint64_t rows_total;
     uint64_t rows_open; /* of closed units that are not confirmed */
     struct gauges gauges;
-    uint64_t definitions_ms; /* when unproved definitions are asked for again */
-    bool swap;               /* mutants only */
+    uint64_t definitions_ms;   /* when unproved definitions are asked for again */
+    struct captured *retrying; /* the next of them; NULL: none is being asked for */
+    uint64_t retry_ms;         /* spent on them */
+    bool swap;                 /* mutants only */
     uint64_t last_report_ms;
 
     /* from the publisher's thread */

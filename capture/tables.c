@@ -16,17 +16,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "capture/claim.h"
 #include "capture/definitions.h"
 #include "capture/loads.h"
+
+/* Units of tables just met that may wait for Kafka: a stop waits for them. */
+#define DISCOVER_UNITS 8
+#define WATCH_MS       500
 
 struct tables {
     struct map by_name;  /* "db\0name" -> captured */
     struct map by_topic; /* topic -> captured */
     struct captured *first, *last;
-    size_t resumed; /* tables to be taken up */
+    size_t resumed;        /* tables to be taken up */
+    struct captured *next; /* to be asked for; NULL: all were */
+    size_t asked;
+    uint64_t asked_ms; /* it took */
+    uint64_t watched_ms;
 };
 
 /* ---- the set ---- */
@@ -173,14 +183,10 @@ make_topic(struct session *s, struct captured *t, struct err *e)
     };
     bool resumed = t->partitions > 0, created;
     struct admin_topic_info info;
-    if (resumed) {
-        if (!admin_topic_describe(s->admin, t->topic, &info, e))
-            return false;
-        if (!info.exists)
-            return err_set(e, MR_KAFKA_TOPIC_GONE, "topic %s is gone", t->topic);
-    }
+    if (resumed && !admin_topic_known(s->admin, t->topic, &info, e))
+        return false;
     if (!admin_topic_create(s->admin, &at, &created, e) ||
-        !admin_topic_describe(s->admin, t->topic, &info, e))
+        !admin_topic_known(s->admin, t->topic, &info, e))
         return false;
     if (info.compacted)
         return err_set(e, MR_KAFKA_TOPIC_CHANGED, "topic %s is compacted", t->topic);
@@ -445,15 +451,29 @@ tables_take_up(struct session *s)
 }
 
 bool
+tables_go_on(struct session *s, struct err *e)
+{
+    uint64_t now = clock_mono_ms();
+    if (stop_asked(s->stop))
+        return err_set(e, MR_KAFKA_ERROR, "stopped while tables were opened");
+    if (now - s->tables->watched_ms < WATCH_MS)
+        return true;
+    s->tables->watched_ms = now;
+    return claim_watch(s, e);
+}
+
+bool
 tables_resume(struct session *s, struct err *e)
 {
     struct buf key = {0}, value = {0};
+    uint64_t at = 0;
     bool ok = true;
-    for (size_t i = 0; ok && progress_view_live(s->view, i, &key, &value); i++) {
+    while (ok && progress_view_live(s->view, &at, &key, &value)) {
         struct arena a;
         arena_init(&a, 4096);
-        struct progress_record r;
-        ok = progress_decode(buf_bytes(&key), buf_bytes(&value), &a, &r, e);
+        struct progress_record r = {0};
+        ok = tables_go_on(s, e) &&
+             progress_decode(buf_bytes(&key), buf_bytes(&value), &a, &r, e);
         if (ok && r.kind == PROGRESS_EVENT && r.event == EVENT_VERSION && r.inc == s->task->inc)
             ok = resume_one(s, &r, e);
         progress_record_free(&r);
@@ -482,9 +502,43 @@ tables_discover(struct session *s, struct err *e)
 {
     if (!s->ops->list_tables(s->source, discover_one, s, e))
         return err_wrap(e, "listing the source's tables");
-    for (struct captured *t = s->tables->first; t != NULL; t = t->following)
-        if (t->table == NULL && !definitions_ask(s, t, e))
-            return false;
+    s->tables->next = s->tables->first;
+    return true;
+}
+
+bool
+tables_discovering(const struct session *s)
+{
+    return s->tables->next != NULL;
+}
+
+static void
+discovered(const struct session *s)
+{
+    const struct tables *ts = s->tables;
+    if (ts->next == NULL && ts->asked > 0)
+        log_info("tables_discovered", F_STR("unit", unit_name(s->unit)),
+                 F_U64("tables", ts->asked), F_U64("ms", ts->asked_ms),
+                 F_U64("us_per_table", 1000 * ts->asked_ms / ts->asked));
+}
+
+bool
+tables_discover_step(struct session *s, struct err *e)
+{
+    struct tables *ts = s->tables;
+    struct sequencer_state st;
+    sequencer_state(s->seq, &st);
+    if (ts->next == NULL || st.unconfirmed >= DISCOVER_UNITS || !sequencer_settled(s->seq))
+        return true;
+    while (ts->next != NULL && (ts->next->asked || ts->next->table != NULL))
+        ts->next = ts->next->following;
+    struct captured *t = ts->next;
+    uint64_t began = clock_mono_ms();
+    if (t != NULL && !definitions_ask(s, t, e))
+        return false;
+    ts->asked += t != NULL;
+    ts->asked_ms += clock_mono_ms() - began;
+    discovered(s);
     return true;
 }
 

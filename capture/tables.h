@@ -36,6 +36,7 @@ struct captured {
     bool loaded;
     uint64_t load; /* that makes it complete; 0: none */
     bool dropped;  /* at the source; its rows stay at the target until it is made again */
+    bool asked;    /* for its definition, since the session began */
     bool unproved; /* see capture/definitions.h */
     bool gap;
     bool stopped;
@@ -66,6 +67,10 @@ tables_by_topic(const struct session *s, const char *topic);
 MUST bool
 tables_take(struct session *s, struct bytes db, struct bytes name, struct captured **out,
             struct err *e);
+/* Between the tables of a long list that takes a while: false when a stop was asked or the
+ * claim is lost. */
+MUST bool
+tables_go_on(struct session *s, struct err *e);
 /* From the version events of the view: what an earlier session knew. */
 MUST bool
 tables_resume(struct session *s, struct err *e);
@@ -73,9 +78,15 @@ tables_resume(struct session *s, struct err *e);
  * published. */
 void
 tables_take_up(struct session *s);
-/* Every selected table of the source that is not known yet. */
+/* Lists the selected tables of the source. Those that are not known yet are asked for one by
+ * one, by tables_discover_step between what the stream brings, or when the stream mentions
+ * them: thousands of them hold up neither the stream nor a stop. */
 MUST bool
 tables_discover(struct session *s, struct err *e);
+MUST bool
+tables_discover_step(struct session *s, struct err *e);
+bool
+tables_discovering(const struct session *s);
 /* A new definition: topic, schemas, encoder, version event. Takes the reference. renames: what
  * became of columns of the version before, borrowed; NULL: not known. A table error stops the
  * table only. */

@@ -264,7 +264,7 @@ report(struct session *s)
     if (now - s->last_report_ms < REPORT_MS)
         return;
     s->last_report_ms = now;
-    bool loading = loads_running(s);
+    bool loading = loads_running(s) || tables_discovering(s);
     struct status_unit st = {
         .state = STATUS_RUNNING,
         .phase = loading ? STATUS_FULL_LOAD : STATUS_INCREMENTAL,
@@ -298,7 +298,7 @@ wait_ms(const struct session *s)
 {
     struct sequencer_state st;
     sequencer_state(s->seq, &st);
-    if (st.rows > 0 || st.unconfirmed > 0)
+    if (st.rows > 0 || st.unconfirmed > 0 || tables_discovering(s))
         return 1;
     return loads_running(s) ? 2 : 50;
 }
@@ -313,8 +313,8 @@ session_step(struct session *s, uint64_t *watched_ms, struct err *e)
         it = i < BURST ? next_item(s, 0) : NULL;
     }
     tables_take_up(s);
-    if (!core_confirm(s, e) || !definitions_retry(s, e) || !loads_emit(s, e) ||
-        !loads_pump(s, e))
+    if (!core_confirm(s, e) || !tables_discover_step(s, e) || !definitions_retry(s, e) ||
+        !loads_emit(s, e) || !loads_pump(s, e))
         return false;
     if (!core_close_if_due(s, stream_reader_behind(s->reader) == 0, e))
         return false;

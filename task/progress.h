@@ -239,12 +239,12 @@ progress_view_truth(const struct progress_view *v, struct progress_truth *out, s
 void
 progress_truth_free(struct progress_truth *t);
 
-/* The i-th live record: the newest version event of each table that a cut confirms, and the
- * newest load record of each load. Appends key and value, as progress_decode takes them. For
- * table versions at a resume, and to refresh: a claimer produces them again, as they are, in
- * its first unit, so that the anchor is never older than its epoch record; a capture whose
- * anchor is very many records behind claims again. False: no more. */
+/* The next live record: the newest version event of each table that a cut confirms, and the
+ * newest load record of each load. *at: 0 for the first, not over a feed. Appends key and
+ * value, as progress_decode takes them. For table versions at a resume, and to refresh: a
+ * claimer produces them again in its first unit, so that no anchor is far behind. */
 bool
-progress_view_live(const struct progress_view *v, size_t i, struct buf *key, struct buf *value);
+progress_view_live(const struct progress_view *v, uint64_t *at, struct buf *key,
+                   struct buf *value);
 
 #endif

@@ -354,25 +354,34 @@ load_put(struct progress_view *v, const struct progress_record *r, int64_t offse
     live_set(&l->record, r, offset);
 }
 
-bool
-progress_view_live(const struct progress_view *v, size_t i, struct buf *key, struct buf *value)
+/* The i-th live record of a table. */
+static const struct live *
+table_record(const struct progress_view *v, const struct table_live *t, size_t i)
 {
-    for (size_t t = 0; t < v->table_count; t++) {
-        const struct live *l = v->tables[t]->versions;
-        while (l && l->id.seq > v->tail.seq)
-            l = l->next; /* no cut confirms it: void once the next epoch begins */
-        if (l && i-- == 0) {
-            buf_add_bytes(key, buf_bytes(&l->key));
-            buf_add_bytes(value, buf_bytes(&l->value));
-            return true;
-        }
-        for (const struct load_live *x = v->tables[t]->loads; x; x = x->next) {
-            if (x->record.id.seq > v->tail.seq || i-- > 0)
-                continue;
-            buf_add_bytes(key, buf_bytes(&x->record.key));
-            buf_add_bytes(value, buf_bytes(&x->record.value));
-            return true;
-        }
+    const struct live *l = t->versions;
+    while (l && l->id.seq > v->tail.seq)
+        l = l->next; /* no cut confirms it: void once the next epoch begins */
+    if (l && i-- == 0)
+        return l;
+    for (const struct load_live *x = t->loads; x; x = x->next)
+        if (x->record.id.seq <= v->tail.seq && i-- == 0)
+            return &x->record;
+    return NULL;
+}
+
+/* *at: the table, and in the lower half which record of it. */
+bool
+progress_view_live(const struct progress_view *v, uint64_t *at, struct buf *key,
+                   struct buf *value)
+{
+    for (; *at >> 32 < v->table_count; *at = ((*at >> 32) + 1) << 32) {
+        const struct live *l = table_record(v, v->tables[*at >> 32], *at & UINT32_MAX);
+        if (!l)
+            continue;
+        ++*at;
+        buf_add_bytes(key, buf_bytes(&l->key));
+        buf_add_bytes(value, buf_bytes(&l->value));
+        return true;
     }
     return false;
 }

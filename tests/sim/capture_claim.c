@@ -148,12 +148,13 @@ learn_live(struct capture *c, const struct progress_view *v)
     arena_init(&a, 0);
     for (unsigned t = 0; t < TABLES; t++)
         c->ver[t] = 1;
+    uint64_t at = 0;
     for (c->live_n = 0; c->live_n < 8; c->live_n++) {
         struct buf *key = &c->live_keys[c->live_n], *value = &c->live_values[c->live_n];
         struct progress_record rec;
         struct err e;
         *key = *value = (struct buf){0};
-        if (!progress_view_live(v, c->live_n, key, value))
+        if (!progress_view_live(v, &at, key, value))
             break;
         if (!progress_decode(buf_bytes(key), buf_bytes(value), &a, &rec, &e))
             world_violation(c->w, "live record: %s", e.text);

@@ -278,12 +278,13 @@ static size_t
 live_count(const struct progress_view *v, uint32_t *version)
 {
     size_t n = 0;
+    uint64_t at = 0;
     for (;; n++) {
         struct buf key = {0}, value = {0};
         struct arena a;
         struct progress_record rec;
         struct err e;
-        bool more = progress_view_live(v, n, &key, &value);
+        bool more = progress_view_live(v, &at, &key, &value);
         arena_init(&a, 0);
         if (more) {
             assert_true(progress_decode(buf_bytes(&key), buf_bytes(&value), &a, &rec, &e));
