@@ -16,6 +16,7 @@
 
 #include "apply/lane.h"
 #include "apply/tables.h"
+#include "base/map.h"
 #include "kafka/admin.h"
 #include "kafka/log.h"
 #include "task/worker.h"
@@ -35,8 +36,11 @@ struct apply_run {
     struct consumer *data;
     struct consumer *ends; /* read_uncommitted, for end offsets */
     struct admin *admin;
-    struct apply_table **tables;
+    struct apply_table **tables; /* [i] is the gate's table i */
     size_t tables_len;
+    struct map by_topic;                      /* -> struct apply_table */
+    struct apply_table *active, **active_end; /* see tables_wake */
+    uint64_t swept_us;
     struct checkpoint *stored; /* of the claim, by stored_target */
     char **stored_target;
     size_t stored_len;
@@ -53,8 +57,9 @@ struct apply_run {
     int64_t start; /* offset from which the progress topic was read */
     bool started;  /* the progress topic was read to its end */
     uint64_t atomic_rows_max;
-    bool event_read; /* since tables were marked */
-    uint64_t all_dirty_us;
+    bool event_read; /* or what may matter to any table, since tables were marked */
+    bool pace_presses;
+    uint64_t pace_us;
     uint64_t reported_us;
     uint64_t rows;
     struct arena scratch; /* of one progress record */

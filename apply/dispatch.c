@@ -134,9 +134,8 @@ take_event(struct apply_run *r, const struct gate_decision *d, struct job *j)
 {
     if (!d->event)
         return;
-    for (size_t i = 0; i < r->tables_len; i++)
-        if (r->tables[i]->gate == d->event->table)
-            j->event.table = r->tables[i];
+    if (d->event->table < r->tables_len)
+        j->event.table = r->tables[d->event->table];
     j->event.kind = d->event->kind;
     j->event.id = d->event->id;
     if (j->event.table && d->event->kind == EVENT_VERSION)
@@ -210,6 +209,8 @@ note_end(struct apply_table *t, const struct gate_decision *d)
         t->wants_end_us = 0;
     else if (!t->wants_end_us)
         t->wants_end_us = clock_mono_us();
+    if (t->wants_end_us)
+        tables_wake(t);
 }
 
 /* Keeps the stored checkpoint of a quiet table near the present. */
@@ -298,7 +299,7 @@ dispatch_group(struct apply_run *r, struct apply_table **tables, size_t n, bool 
             note_end(tables[i], &d);
         if (d.ready) {
             take(r, tables, n, &d);
-            tables[0]->dirty = true;
+            tables_touch(tables[0]);
             *worked = true;
             return true;
         }
@@ -307,20 +308,26 @@ dispatch_group(struct apply_run *r, struct apply_table **tables, size_t n, bool 
     return true;
 }
 
+static bool
+end_is_due(const struct apply_table *t, uint64_t now)
+{
+    return t->state == TABLE_RUNNING && t->wants_end_us && now - t->wants_end_us >= END_WAIT_US;
+}
+
 /* End offsets of the partitions of every table that has waited long enough. */
 MUST static bool
 ask_ends(struct apply_run *r, struct err *e)
 {
     uint64_t now = clock_mono_us();
     size_t n = 0, cap = 0;
-    for (size_t i = 0; i < r->tables_len; i++)
-        cap += r->tables[i]->parts_len;
-    struct consumer_offset *list = mem_array(cap + 1, sizeof *list);
-    struct apply_part **parts = mem_array(cap + 1, sizeof(struct apply_part *));
-    for (size_t i = 0; i < r->tables_len; i++) {
-        struct apply_table *t = r->tables[i];
-        bool wants = t->wants_end_us && now - t->wants_end_us >= END_WAIT_US;
-        if (t->state != TABLE_RUNNING || !wants)
+    for (struct apply_table *t = r->active; t; t = t->next_active)
+        cap += end_is_due(t, now) ? t->parts_len : 0;
+    if (!cap)
+        return true;
+    struct consumer_offset *list = mem_array(cap, sizeof *list);
+    struct apply_part **parts = mem_array(cap, sizeof(struct apply_part *));
+    for (struct apply_table *t = r->active; t; t = t->next_active) {
+        if (!end_is_due(t, now))
             continue;
         for (size_t k = 0; k < t->parts_len; k++) {
             parts[n] = t->parts + k;
@@ -330,7 +337,7 @@ ask_ends(struct apply_run *r, struct err *e)
         t->dirty = true;
     }
     uint64_t token = gate_end_token(r->gate);
-    bool ok = !n || consumer_offsets(r->ends, list, n, 10000, e);
+    bool ok = consumer_offsets(r->ends, list, n, 10000, e);
     for (size_t i = 0; ok && i < n; i++)
         gate_end(r->gate, parts[i]->gate, token, list[i].offset);
     free(list);
@@ -370,7 +377,7 @@ bool
 dispatch_all(struct apply_run *r, bool *worked, struct err *e)
 {
     bool sent = false;
-    if (r->by_task) {
+    if (r->by_task && r->active) {
         struct apply_table **tables = mem_array(r->tables_len + 1, sizeof *tables);
         size_t n = running_tables(r, tables);
         bool ok = !n || r->in_flight || dispatch_group(r, tables, n, &sent, e);
@@ -378,11 +385,14 @@ dispatch_all(struct apply_run *r, bool *worked, struct err *e)
         if (!ok)
             return false;
     }
-    for (size_t i = 0; !r->by_task && i < r->tables_len; i++)
-        if (r->tables[i]->state == TABLE_RUNNING && !dispatch_table(r, r->tables[i], &sent, e))
+    for (struct apply_table *t = r->by_task ? NULL : r->active; t; t = t->next_active)
+        if (t->state == TABLE_RUNNING && !dispatch_table(r, t, &sent, e))
             return false;
     *worked |= sent;
     if (!sent)
         relieve(r);
-    return ask_ends(r, e);
+    if (!ask_ends(r, e))
+        return false;
+    tables_rest(r);
+    return true;
 }

@@ -14,7 +14,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define WAIT_MS 50
+#define WAIT_MS  50
+#define SWEEP_US 1000000u
 
 MUST static bool
 opened(struct apply_run *r, struct apply_table *t, struct err *e)
@@ -22,7 +23,6 @@ opened(struct apply_run *r, struct apply_table *t, struct err *e)
     if (t->state != TABLE_OPENING)
         return true;
     t->state = TABLE_RUNNING;
-    t->dirty = true;
     t->reported = false;
     t->stored_us = clock_mono_us();
     return tables_open_parts(r, t, e);
@@ -83,7 +83,7 @@ intake_result(struct apply_run *r, struct job *j, struct err *e)
         struct apply_table *t = j->slices[i].table;
         t->in_flight--;
         t->in_flight_bytes -= j->bytes;
-        t->dirty = true;
+        tables_touch(t);
     }
     metric_add(r->m_retries, j->retries);
     bool ok = true;
@@ -103,7 +103,7 @@ results(struct apply_run *r, bool *worked, struct err *e)
     uint64_t count;
     while (read(r->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
         ;
-    for (struct job *j; (j = ring_pop(r->results, 0)) != NULL;) {
+    for (struct job *j; !stop_asked(&r->stop) && (j = ring_pop(r->results, 0)) != NULL;) {
         *worked = true;
         if (!intake_result(r, j, e))
             return false;
@@ -115,9 +115,29 @@ static void
 wake_parts(struct apply_run *r)
 {
     consumer_fd_clear(r->data);
-    for (size_t i = 0; i < r->tables_len; i++)
-        for (size_t k = 0; k < r->tables[i]->parts_len; k++)
-            r->tables[i]->parts[k].more = r->tables[i]->parts[k].from != NULL;
+    for (struct consumer_partition *c; (c = consumer_ready(r->data)) != NULL;) {
+        struct apply_part *p = consumer_ctx(c);
+        if (!p)
+            continue;
+        p->more = true;
+        tables_wake(p->table);
+    }
+}
+
+/* What nothing told of: checkpoints of quiet tables, a partition whose end moved unseen. */
+static void
+sweep(struct apply_run *r)
+{
+    uint64_t now = clock_mono_us();
+    if (now - r->swept_us < SWEEP_US)
+        return;
+    r->swept_us = now;
+    for (size_t i = 0; i < r->tables_len; i++) {
+        struct apply_table *t = r->tables[i];
+        for (size_t k = 0; k < t->parts_len; k++)
+            t->parts[k].more = t->parts[k].from != NULL;
+        tables_touch(t);
+    }
 }
 
 static void
@@ -149,6 +169,7 @@ turn(struct apply_run *r, bool *worked, struct err *e)
     struct err trouble = {0};
     if (!consumer_trouble(r->data, &trouble))
         log_debug("kafka_trouble", F_ERR(&trouble));
+    sweep(r);
     return read_progress(r, worked, e) && results(r, worked, e) && pace_turn(r, e) &&
            read_rows(r, worked, e) && dispatch_all(r, worked, e);
 }

@@ -22,6 +22,7 @@
 #define HOT_RECORDS 2000
 #define TURN_BYTES  ((uint64_t)32 << 20)
 #define TURN_US     5000000u
+#define LOOK_US     5000u /* between two looks at all tables, if none waits for its turn */
 
 void
 pace_opened(struct apply_table *t, int64_t lag_records)
@@ -69,9 +70,11 @@ resume(struct apply_table *t, struct err *e)
         struct apply_part *p = t->parts + i;
         if (!consumer_open(t->run->data, t->topic, p->id, p->next, &p->from, e))
             return err_wrap(e, "%s", t->topic);
+        consumer_set_ctx(p->from, p);
         p->more = true;
         p->eof = false;
     }
+    tables_wake(t);
     pace_opened(t, INT64_MAX);
     return true;
 }
@@ -140,8 +143,13 @@ focus_of(struct apply_run *r)
 bool
 pace_turn(struct apply_run *r, struct err *e)
 {
+    uint64_t now = clock_mono_us();
+    if (!r->pace_presses && now - r->pace_us < LOOK_US)
+        return true;
+    r->pace_us = now;
     struct turns n = count(r);
     r->focus = focus_of(r);
+    r->pace_presses = n.waiting || r->focus;
     while (n.hot_tables > 1 && n.hot_parts > PACE_HOT_PARTS) {
         rest(n.tired);
         n = count(r);

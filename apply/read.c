@@ -24,10 +24,22 @@
 
 #define SCAN_STEP      2000
 #define COMPACTABLE_MS (12ull * 3600 * 1000) /* half of the topic's compaction lag */
-#define ALL_DIRTY_US   100000u
 #define POLLS_A_TURN   4
 
 /* ---- progress ---- */
+
+/* Whose table the gate is to be asked for: those whose rows a cut counts; any, where an event,
+ * the cut that closes it, or another epoch was read. */
+static void
+note_record(struct apply_run *r, const struct progress_record *rec)
+{
+    r->event_read |= rec->kind == PROGRESS_EVENT || rec->kind == PROGRESS_EPOCH || rec->events;
+    for (uint32_t i = 0; i < rec->touched_count; i++) {
+        struct apply_table *t = tables_find(r, rec->touched[i].topic);
+        if (t)
+            tables_touch(t);
+    }
+}
 
 MUST static bool
 feed(struct apply_run *r, const struct consumer_message *m, struct progress_record *rec,
@@ -41,7 +53,7 @@ feed(struct apply_run *r, const struct consumer_message *m, struct progress_reco
     enum progress_verdict verdict;
     if (!gate_progress(r->gate, rec, at, &verdict, e))
         return err_wrap(e, "progress offset %" PRId64, m->offset);
-    r->event_read |= rec->kind == PROGRESS_EVENT;
+    note_record(r, rec);
     if (rec->kind != PROGRESS_EVENT || rec->event != EVENT_VERSION ||
         rec->inc != r->task->inc ||
         (verdict != PROGRESS_IS_EVENT && verdict != PROGRESS_IS_REPEAT))
@@ -72,8 +84,7 @@ table_waits(const struct apply_table *t)
     return false;
 }
 
-/* The gate is asked again for tables with rows; for the others, which may miss rows or have an
- * event, now and then. */
+/* The gate is asked again for tables with rows, and for those that the records name. */
 bool
 read_progress(struct apply_run *r, bool *worked, struct err *e)
 {
@@ -83,14 +94,11 @@ read_progress(struct apply_run *r, bool *worked, struct err *e)
     if (!n)
         return true;
     *worked = true;
-    uint64_t now = clock_mono_us();
-    bool all = r->event_read || now - r->all_dirty_us >= ALL_DIRTY_US;
-    if (all)
-        r->all_dirty_us = now;
+    for (size_t i = 0; r->event_read && i < r->tables_len; i++)
+        tables_touch(r->tables[i]);
     r->event_read = false;
-    for (size_t i = 0; i < r->tables_len; i++)
-        if (all || table_waits(r->tables[i]))
-            r->tables[i]->dirty = true;
+    for (struct apply_table *t = r->active; t; t = t->next_active)
+        t->dirty |= table_waits(t);
     return true;
 }
 
@@ -151,14 +159,14 @@ least_stored(struct apply_run *r, int64_t *offset, uint64_t *seq)
 MUST static bool
 wait_topic(struct apply_run *r, const char *topic, struct err *e)
 {
+    struct admin_topic_info info;
+    if (r->stored_len)
+        return admin_topic_known(r->admin, topic, &info, e);
     for (;;) {
-        struct admin_topic_info info;
         if (!admin_topic_describe(r->admin, topic, &info, e))
             return false;
         if (info.exists)
             return true;
-        if (r->stored_len)
-            return err_set(e, MR_KAFKA_TOPIC_GONE, "topic %s", topic);
         if (stop_wait(&r->stop, 100))
             return err_set(e, MR_KAFKA_ERROR, "stopped while waiting for topic %s", topic);
     }
@@ -402,10 +410,8 @@ table_read(struct apply_table *t, bool *worked, struct err *e)
 bool
 read_rows(struct apply_run *r, bool *worked, struct err *e)
 {
-    for (size_t i = 0; i < r->tables_len; i++) {
-        struct apply_table *t = r->tables[i];
+    for (struct apply_table *t = r->active; t; t = t->next_active)
         if (t->state == TABLE_RUNNING && t->open && !table_read(t, worked, e))
             return false;
-    }
     return true;
 }

@@ -94,6 +94,8 @@ run_forget_tables(struct apply_run *r)
     for (size_t i = 0; i < r->tables_len; i++)
         tables_free(r->tables[i]);
     r->tables_len = 0;
+    map_clear(&r->by_topic);
+    r->active = NULL;
     gate_free(r->gate);
     open_gate(r);
 }
@@ -197,6 +199,7 @@ close_all(struct apply_run *r)
     free(r->stored);
     free(r->stored_target);
     free(r->tables);
+    map_free(&r->by_topic);
     free(r->lanes);
     ring_destroy(r->results);
     close(r->wake_fd);

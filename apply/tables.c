@@ -21,11 +21,64 @@
 struct apply_table *
 tables_find(const struct apply_run *r, const char *topic)
 {
-    for (size_t i = 0; i < r->tables_len; i++)
-        if (!strcmp(r->tables[i]->topic, topic))
-            return r->tables[i];
-    return NULL;
+    const struct map_slot *m = map_get(&r->by_topic, bytes_str(topic));
+    return m ? m->v.ptr : NULL;
 }
+
+/* ---- active ones ---- */
+
+void
+tables_wake(struct apply_table *t)
+{
+    struct apply_run *r = t->run;
+    if (t->active)
+        return;
+    t->active = true;
+    t->next_active = NULL;
+    if (!r->active)
+        r->active_end = &r->active;
+    *r->active_end = t;
+    r->active_end = &t->next_active;
+}
+
+void
+tables_touch(struct apply_table *t)
+{
+    t->dirty = true;
+    tables_wake(t);
+}
+
+static bool
+waits(const struct apply_table *t)
+{
+    if (t->state != TABLE_RUNNING)
+        return false;
+    if (t->dirty || t->due_us || t->wants_end_us)
+        return true;
+    for (size_t i = 0; i < t->parts_len; i++) {
+        const struct apply_part *p = t->parts + i;
+        if (p->more || p->at < p->batch.n || p->rows.n)
+            return true;
+    }
+    return false;
+}
+
+void
+tables_rest(struct apply_run *r)
+{
+    struct apply_table **at = &r->active;
+    while (*at) {
+        struct apply_table *t = *at;
+        t->active = waits(t);
+        if (t->active)
+            at = &t->next_active;
+        else
+            *at = t->next_active;
+    }
+    r->active_end = at;
+}
+
+/* ---- plans ---- */
 
 const struct plan *
 tables_plan(const struct apply_table *t, uint32_t number)
@@ -169,10 +222,10 @@ table_make(struct apply_run *r, const char *topic, const struct table *version,
            const struct task_target *to, struct apply_table **out, struct err *e)
 {
     struct admin_topic_info info;
-    if (!admin_topic_describe(r->admin, topic, &info, e))
+    if (stop_asked(&r->stop))
+        return err_set(e, MR_KAFKA_ERROR, "stopped while tables were opened");
+    if (!admin_topic_known(r->admin, topic, &info, e))
         return false;
-    if (!info.exists)
-        return err_set(e, MR_KAFKA_TOPIC_GONE, "topic %s", topic);
     if (info.compacted)
         return err_set(e, MR_KAFKA_TOPIC_CHANGED, "topic %s is compacted", topic);
     struct apply_table *t = mem_zalloc(sizeof *t);
@@ -190,6 +243,8 @@ table_make(struct apply_run *r, const char *topic, const struct table *version,
     gate_join(t);
     r->tables = mem_realloc(r->tables, (r->tables_len + 1) * sizeof(struct apply_table *));
     r->tables[r->tables_len++] = t;
+    bool fresh;
+    map_put(&r->by_topic, bytes_str(t->topic), &fresh)->v.ptr = t;
     report_table_start(t);
     *out = t;
     return true;
@@ -375,11 +430,14 @@ tables_open_parts(struct apply_run *r, struct apply_table *t, struct err *e)
         ok = gate_part_start(r->gate, p->gate, list[i].offset, list[n + i].offset, &from, e);
         ok = ok && part_begin(p, list[i].offset, list[n + i].offset, &from, e) &&
              consumer_open(r->data, t->topic, p->id, from, &p->from, e);
+        if (ok)
+            consumer_set_ctx(p->from, p);
         p->more = true;
         p->next = from;
         lag += list[n + i].offset - from;
     }
     free(list);
+    tables_touch(t);
     pace_opened(t, lag);
     return ok || err_wrap(e, "%s", t->topic);
 }

@@ -85,11 +85,13 @@ struct apply_table {
     struct cut_id stored_cut;
     unsigned in_flight;
     size_t in_flight_bytes;
-    bool open;             /* its partitions are */
-    bool hot;              /* far behind */
-    uint64_t turn_bytes;   /* read in its turn */
-    uint64_t turn_us;      /* monotonic: its turn began, or it was closed */
-    bool thin;             /* rows are kept without their bytes until its queues are empty */
+    bool open;           /* its partitions are */
+    bool hot;            /* far behind */
+    uint64_t turn_bytes; /* read in its turn */
+    uint64_t turn_us;    /* monotonic: its turn began, or it was closed */
+    bool thin;           /* rows are kept without their bytes until its queues are empty */
+    bool active;         /* in the run's list */
+    struct apply_table *next_active;
     bool dirty;            /* something happened since the gate was asked */
     uint64_t wants_end_us; /* since when the gate waits for an end; 0: it does not */
     uint64_t taken_us;     /* monotonic, of the last job; 0: none yet */
@@ -116,6 +118,18 @@ tables_version(struct apply_run *r, const struct progress_record *rec, struct ap
                struct err *e);
 struct apply_table *
 tables_find(const struct apply_run *r, const char *topic);
+/* Tables that have, or may have, something to do stand in the run's list, so that a turn costs
+ * what the active ones cost, however many there are. A table is woken by whatever may give it
+ * work (a partition that is ready, a cut that counts rows of it, an event, a result), and now
+ * and then in any case; it leaves the list when nothing is waiting. */
+void
+tables_wake(struct apply_table *t);
+/* The same, and the gate is to be asked. */
+void
+tables_touch(struct apply_table *t);
+/* Drops those from the list that have nothing to do. */
+void
+tables_rest(struct apply_run *r);
 const struct plan *
 tables_plan(const struct apply_table *t, uint32_t number);
 /* The plan of an Avro schema id; NULL: none of the versions known has it. */
