@@ -12,6 +12,7 @@ static const struct {
     {"mysql", &sink_mysql},
     {"mariadb", &sink_mysql},
     {"iceberg+sql", &sink_iceberg},
+    {"iceberg+rest", &sink_iceberg},
 };
 
 const struct sink_ops *

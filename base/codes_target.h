@@ -108,3 +108,12 @@ MR_CODE(3060, LAKE_FOREIGN, ERR_TABLE, "the Iceberg table belongs to another tas
 MR_CODE(3061, LAKE_ROLLED_BACK, ERR_TABLE, "the Iceberg table was rolled back",
         "nothing written; this table stops, its position is kept",
         "make its newest snapshot current again, or restart the task: it loads the table again")
+MR_CODE(3080, CATALOG_REJECTED, ERR_TABLE, "the Iceberg catalog does not accept a request",
+        "nothing written; this table stops, its position is kept", "see the catalog's message")
+MR_CODE(3081, CATALOG_ADDRESS, ERR_TASK, "no such Iceberg catalog, database or warehouse",
+        "nothing written; the task is stopped",
+        "correct host, port, path and warehouse of the sink URI, then resume the task")
+MR_CODE(3082, CATALOG_NAMESPACE, ERR_TASK,
+        "the Iceberg catalog lacks a namespace, and does not let it be made",
+        "nothing written; the task is stopped",
+        "make the namespace, or let the account make it, then resume the task")

@@ -75,3 +75,28 @@ secret_resolve(const char *text, struct buf *out, struct err *e)
     free(name);
     return ok;
 }
+
+static bool
+resolve_text(struct uri *u, const char **text, struct err *e)
+{
+    struct buf plain = {0};
+    if (!*text || !secret_is_reference(*text))
+        return true;
+    bool ok = secret_resolve(*text, &plain, e);
+    if (ok)
+        *text = arena_strn(&u->mem, buf_bytes(&plain));
+    if (plain.p)
+        crypt_wipe(plain.p, plain.n);
+    buf_free(&plain);
+    return ok;
+}
+
+bool
+secret_resolve_uri(struct uri *u, struct err *e)
+{
+    bool ok = resolve_text(u, &u->password, e);
+    for (size_t i = 0; ok && i < u->params_len; i++)
+        ok = resolve_text(u, &u->params[i].value, e) ||
+             err_wrap(e, "option %s", u->params[i].key);
+    return ok;
+}

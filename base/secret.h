@@ -6,6 +6,7 @@
 #define MILLRACE_BASE_SECRET_H
 
 #include "base/bytes.h"
+#include "base/uri.h"
 
 bool
 secret_is_reference(const char *text);
@@ -13,5 +14,8 @@ secret_is_reference(const char *text);
  * reference, not the value. */
 MUST bool
 secret_resolve(const char *text, struct buf *out, struct err *e);
+/* Resolves the references of a URI: its password and the values of its options. MR_SECRET. */
+MUST bool
+secret_resolve_uri(struct uri *u, struct err *e);
 
 #endif

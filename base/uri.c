@@ -309,7 +309,7 @@ uri_encode_text(const char *s, const char *keep, struct buf *out)
     }
 }
 
-static bool
+bool
 uri_is_secret_key(const char *key)
 {
     static const char *const words[] = {"password", "passwd", "passphrase", "secret", "token"};
@@ -348,7 +348,7 @@ uri_write(const struct uri *u, enum uri_password mode, struct buf *out)
         buf_add_byte(out, i ? '&' : '?');
         uri_encode_text(u->params[i].key, "", out);
         buf_add_byte(out, '=');
-        if (mode != URI_PASSWORD_PLAIN && uri_is_secret_key(u->params[i].key))
+        if (mode == URI_PASSWORD_MASKED && uri_is_secret_key(u->params[i].key))
             buf_add_str(out, URI_MASK);
         else
             uri_encode_text(u->params[i].value, ":/,|", out);

@@ -34,9 +34,9 @@ struct uri {
 };
 
 enum uri_password {
-    URI_PASSWORD_MASKED, /* exactly six '*', however long it is */
-    URI_PASSWORD_LEFT_OUT,
-    URI_PASSWORD_PLAIN, /* for sealing only */
+    URI_PASSWORD_MASKED,   /* exactly six '*', however long it is */
+    URI_PASSWORD_LEFT_OUT, /* for a record: it is sealed beside the text */
+    URI_PASSWORD_PLAIN,    /* for sealing only */
 };
 
 /* MR_BAD_URI. On false *out holds nothing. */
@@ -47,8 +47,11 @@ uri_free(struct uri *u);
 /* The value of a query key, or dflt. */
 const char *
 uri_param(const struct uri *u, const char *key, const char *dflt);
+/* Speaks the key of a password, secret or token? */
+bool
+uri_is_secret_key(const char *key);
 /* Writes u again so that uri_parse reads the same (but for the password). Query values whose
- * key speaks of a password, secret or token are masked too, unless PLAIN. */
+ * key speaks of a password, secret or token are masked with it, and written otherwise. */
 void
 uri_write(const struct uri *u, enum uri_password password, struct buf *out);
 /* uri_write with URI_PASSWORD_MASKED: the only form that may be shown or logged. */

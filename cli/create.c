@@ -14,7 +14,8 @@ static const struct cli_option options[] = {
     {"sink-uri", 0, false, "URI",
      "mysql://user:password@host:port, or "
      "iceberg+sql:///PATH/catalog.db?warehouse=file:///PATH "
-     "[&catalog=NAME&namespace=NAME]; not with kafka"},
+     "[&catalog=NAME&namespace=NAME], or iceberg+rest://ID:SECRET@host:port/PATH; not with "
+     "kafka"},
     {"level", 0, false, "LEVEL", "account, database or table"},
     {"databases", 0, false, "LIST", "level database: src[:dst],..."},
     {"tables", 0, false, "LIST", "level table: db.t[:db.t],..."},

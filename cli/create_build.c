@@ -70,13 +70,16 @@ parse_lake(const struct task *t, const char *text, struct uri *u, struct err *e)
                        "lake is one table's");
     if (!uri_parse(text, u, e))
         return err_wrap(e, "--sink-uri");
-    if (strcmp(u->scheme, "iceberg+sql") == 0)
-        return true;
-    bool known = strncmp(u->scheme, "iceberg+", 8) == 0;
-    bool ok =
-        known ? not_yet("an Iceberg catalog other than iceberg+sql://", e)
-              : err_set(e, MR_BAD_URI, "--sink-uri: '%s://' is not iceberg+sql://", u->scheme);
-    uri_free(u);
+    bool ok = false;
+    if (strcmp(u->scheme, "iceberg+file") == 0)
+        not_yet("iceberg+file://", e);
+    else if (strcmp(u->scheme, "iceberg+sql") != 0 && strcmp(u->scheme, "iceberg+rest") != 0)
+        err_set(e, MR_BAD_URI, "--sink-uri: '%s://' is not iceberg+sql:// or iceberg+rest://",
+                u->scheme);
+    else
+        ok = true;
+    if (!ok)
+        uri_free(u);
     return ok;
 }
 

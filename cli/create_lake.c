@@ -23,12 +23,17 @@ check_folder(const char *what, const char *path, struct err *e)
     return err_reclass(e, ERR_TASK);
 }
 
-/* The folders must be there: one that is made by a slip of the pen is no lake. */
+/* A catalog that is a file of its own. */
 static bool
-check_places(const struct uri *u, struct err *e)
+is_local_catalog(const struct uri *u)
 {
-    const char *warehouse = uri_param(u, "warehouse", ""), *path = NULL;
-    if (u->host[0] != '\0' || u->path[0] != '/' || u->path[1] == '\0' || *warehouse == '\0')
+    return strcmp(u->scheme, "iceberg+sql") == 0 && u->host[0] == '\0';
+}
+
+static bool
+check_catalog_file(const struct uri *u, struct err *e)
+{
+    if (u->path[0] != '/' || u->path[1] == '\0')
         return err_set(
             e, MR_BAD_URI,
             "--sink-uri: iceberg+sql:///ABSOLUTE/catalog.db?warehouse=URI is needed");
@@ -37,10 +42,24 @@ check_places(const struct uri *u, struct err *e)
     free(copy);
     if (ok && access(u->path, F_OK) == 0 && access(u->path, R_OK | W_OK) != 0)
         ok = err_set(e, MR_CATALOG_REFUSED, "--sink-uri: %s: %s", u->path, strerror(errno));
-    if (ok && !storage_local_path(warehouse, &path))
-        return err_set(e, MR_BAD_URI, "--sink-uri: warehouse %s is not a local folder",
-                       warehouse);
-    return ok && check_folder("the warehouse", path, e);
+    return ok;
+}
+
+/* The folders must be there: one that is made by a slip of the pen is no lake. A REST catalog
+ * may know itself where tables lie, and call that what it likes. */
+static bool
+check_places(const struct uri *u, struct err *e)
+{
+    const char *warehouse = uri_param(u, "warehouse", ""), *path = NULL;
+    bool rest = strcmp(u->scheme, "iceberg+rest") == 0;
+    if (!rest && *warehouse == '\0')
+        return err_set(e, MR_BAD_URI, "--sink-uri: the option warehouse=URI is missing");
+    if (is_local_catalog(u) && !check_catalog_file(u, e))
+        return false;
+    if (storage_local_path(warehouse, &path))
+        return check_folder("the warehouse", path, e);
+    return rest ||
+           err_set(e, MR_BAD_URI, "--sink-uri: warehouse %s is not a local folder", warehouse);
 }
 
 static const char *
@@ -94,7 +113,7 @@ check_catalog(const struct command *c, const struct uri *u, const struct discove
               struct err *e)
 {
     struct catalog *catalog = NULL;
-    if (command_has(c, "dry-run") && access(u->path, F_OK) != 0)
+    if (command_has(c, "dry-run") && is_local_catalog(u) && access(u->path, F_OK) != 0)
         return true; /* it would be made */
     bool ok = catalog_open(u, &catalog, e);
     for (size_t i = 0; ok && i < found->tables_len; i++)

@@ -1,6 +1,7 @@
 /* iceberg show, files, history: what a table of a lake is made of, for people who debug. */
 #include <stdio.h>
 
+#include "base/secret.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "lake/deletes.h"
@@ -8,7 +9,7 @@
 #include "task/checkpoint.h"
 
 #define LAKE_OPTIONS \
-    {"sink-uri", 0, false, "URI", "iceberg+sql:///PATH/catalog.db?warehouse=file:///PATH"}
+    {"sink-uri", 0, false, "URI", "the task's: iceberg+sql://... or iceberg+rest://..."}
 
 static const struct cli_option options[] = {LAKE_OPTIONS};
 
@@ -208,7 +209,7 @@ on_table(struct command *c, bool (*what)(struct lake_table *t, struct err *e), s
     if (!uri_parse(text, &u, e))
         return err_wrap(e, "--sink-uri");
     arena_init(&a, 0);
-    bool ok = parse_table(cli_operand(c->args, 0), &a, &name, e) &&
+    bool ok = parse_table(cli_operand(c->args, 0), &a, &name, e) && secret_resolve_uri(&u, e) &&
               catalog_open(&u, &catalog, e) && lake_table_open(catalog, &name, &t, e) &&
               what(t, e);
     lake_table_close(t);

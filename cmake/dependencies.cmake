@@ -11,7 +11,7 @@ function(millrace_dependency name module)
 endfunction()
 
 millrace_dependency(libmariadb libmariadb REQUIRED)
-millrace_dependency(libpq libpq)
+millrace_dependency(libpq libpq REQUIRED)
 millrace_dependency(sqlite sqlite3 REQUIRED)
 millrace_dependency(jansson jansson REQUIRED)
 millrace_dependency(libcurl libcurl REQUIRED)

@@ -4,9 +4,9 @@
  * URI: mysql://user:password@host:port?tls=off|on|verify&ca=FILE (password resolved, see
  * base/secret.h). tls=on encrypts without checking who answers; verify checks the certificate
  * and the host name. Session: utf8mb4, one statement per call, never reconnects by itself:
- * after a network error the connection is useless. Errors: MR_SOURCE_* or MR_TARGET_* by
- * mysql_options.side, class by the server's error number (mysql_errors.c). Owner: who opened
- * it. Thread: one at a time, but mysql_conn_interrupt from any.
+ * after a network error the connection is useless. Errors: MR_SOURCE_*, MR_TARGET_* or
+ * MR_CATALOG_* by mysql_options.side, class by the server's error number (mysql_errors.c).
+ * Owner: who opened it. Thread: one at a time, but mysql_conn_interrupt from any.
  */
 #ifndef MILLRACE_DB_MYSQL_H
 #define MILLRACE_DB_MYSQL_H
@@ -14,7 +14,7 @@
 #include "base/arena.h"
 #include "base/uri.h"
 
-enum mysql_side { MYSQL_SOURCE, MYSQL_TARGET };
+enum mysql_side { MYSQL_SOURCE, MYSQL_TARGET, MYSQL_CATALOG };
 
 struct mysql_options {
     enum mysql_side side;

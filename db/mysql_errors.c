@@ -46,6 +46,36 @@ static const enum err_code target_codes[CAUSES] = {
     [OTHER] = MR_TARGET_QUERY,
 };
 
+static const enum err_code catalog_codes[CAUSES] = {
+    [UNREACHABLE] = MR_CATALOG_UNREACHABLE,
+    [LOST] = MR_CATALOG_UNREACHABLE,
+    [LOGIN] = MR_CATALOG_REFUSED,
+    [GRANT] = MR_CATALOG_REFUSED,
+    [TLS] = MR_CATALOG_REFUSED,
+    [BUSY] = MR_CATALOG_ERROR,
+    [DUPLICATE] = MR_CATALOG_EXISTS,
+    [SHAPE] = MR_CATALOG_INVALID,
+    [ROW] = MR_CATALOG_REJECTED,
+    [READ_ONLY] = MR_CATALOG_REFUSED,
+    [OTHER] = MR_CATALOG_ERROR,
+};
+
+static const enum err_code *const codes[] = {
+    [MYSQL_SOURCE] = source_codes,
+    [MYSQL_TARGET] = target_codes,
+    [MYSQL_CATALOG] = catalog_codes,
+};
+
+/* A COMMIT that was not answered. */
+static const enum err_code lost_commits[] = {
+    [MYSQL_SOURCE] = MR_SOURCE_LOST,
+    [MYSQL_TARGET] = MR_TARGET_UNKNOWN_OUTCOME,
+    [MYSQL_CATALOG] = MR_CATALOG_UNKNOWN_OUTCOME,
+};
+
+/* What is missing there, not only wrong. */
+enum { NO_DATABASE = 1049, NO_TABLE = 1146 };
+
 static const struct {
     uint16_t number;
     uint8_t cause;
@@ -139,7 +169,9 @@ cause_of(unsigned number)
 enum err_code
 mysql_error_code(enum mysql_side side, unsigned number)
 {
-    return (side == MYSQL_SOURCE ? source_codes : target_codes)[cause_of(number)];
+    if (side == MYSQL_CATALOG && (number == NO_DATABASE || number == NO_TABLE))
+        return number == NO_TABLE ? MR_CATALOG_MISSING : MR_CATALOG_ADDRESS;
+    return codes[side][cause_of(number)];
 }
 
 bool
@@ -153,8 +185,8 @@ mysql_fail(struct mysql_conn *c, unsigned number, const char *message, struct er
 {
     c->last_errno = number;
     if (c->committing && mysql_error_is_network(number)) {
-        err_set(e, c->side == MYSQL_SOURCE ? MR_SOURCE_LOST : MR_TARGET_UNKNOWN_OUTCOME,
-                "%s: COMMIT: error %u: %s", c->where, number, message);
+        err_set(e, lost_commits[c->side], "%s: COMMIT: error %u: %s", c->where, number,
+                message);
         return err_reclass(e, ERR_UNKNOWN);
     }
     return err_set(e, mysql_error_code(c->side, number), "%s: error %u: %s", c->where, number,

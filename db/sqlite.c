@@ -9,9 +9,16 @@
 #define ROWS_MAX 1000000
 
 struct sqlite_conn {
+    struct sql_conn base;
     sqlite3 *db;
     char *path;
 };
+
+static struct sqlite_conn *
+sqlite_of(struct sql_conn *c)
+{
+    return (struct sqlite_conn *)c;
+}
 
 static enum err_code
 code_of(int rc)
@@ -25,6 +32,8 @@ code_of(int rc)
         return MR_CATALOG_REFUSED;
     case SQLITE_FULL:
         return MR_STORAGE_FULL;
+    case SQLITE_CONSTRAINT:
+        return MR_CATALOG_EXISTS;
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
         return MR_CATALOG_INVALID;
@@ -40,37 +49,6 @@ sqlite_failed(const struct sqlite_conn *c, int rc, struct err *e)
                    c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc));
 }
 
-bool
-sqlite_conn_open(const char *path, bool make, unsigned busy_ms, struct sqlite_conn **out,
-                 struct err *e)
-{
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (make ? SQLITE_OPEN_CREATE : 0);
-    struct sqlite_conn *c = mem_zalloc(sizeof(*c));
-    c->path = mem_strdup(path);
-    int rc = sqlite3_open_v2(path, &c->db, flags, NULL);
-    bool ok = rc == SQLITE_OK || sqlite_failed(c, rc, e);
-    if (ok) {
-        sqlite3_extended_result_codes(c->db, 1);
-        sqlite3_busy_timeout(c->db, (int)busy_ms);
-        ok = sqlite_conn_run(c, "PRAGMA synchronous=FULL", NULL, 0, NULL, NULL, NULL, e);
-    }
-    if (ok)
-        *out = c;
-    else
-        sqlite_conn_close(c);
-    return ok;
-}
-
-void
-sqlite_conn_close(struct sqlite_conn *c)
-{
-    if (!c)
-        return;
-    sqlite3_close(c->db);
-    free(c->path);
-    free(c);
-}
-
 static void
 take_row(sqlite3_stmt *s, unsigned columns, struct arena *a, struct buf *cells)
 {
@@ -82,7 +60,7 @@ take_row(sqlite3_stmt *s, unsigned columns, struct arena *a, struct buf *cells)
 }
 
 static bool
-step_all(struct sqlite_conn *c, sqlite3_stmt *s, struct arena *a, struct sqlite_rows *rows,
+step_all(struct sqlite_conn *c, sqlite3_stmt *s, struct arena *a, struct sql_rows *rows,
          struct err *e)
 {
     struct buf cells = {0};
@@ -104,10 +82,11 @@ step_all(struct sqlite_conn *c, sqlite3_stmt *s, struct arena *a, struct sqlite_
     return ok;
 }
 
-bool
-sqlite_conn_run(struct sqlite_conn *c, const char *sql, const char *const *values, size_t n,
-                struct arena *a, struct sqlite_rows *rows, unsigned *changed, struct err *e)
+static bool
+sqlite_run(struct sql_conn *base, const char *sql, const char *const *values, size_t n,
+           struct arena *a, struct sql_rows *rows, unsigned *changed, struct err *e)
 {
+    struct sqlite_conn *c = sqlite_of(base);
     sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(c->db, sql, -1, &s, NULL);
     for (size_t i = 0; rc == SQLITE_OK && i < n; i++)
@@ -120,19 +99,27 @@ sqlite_conn_run(struct sqlite_conn *c, const char *sql, const char *const *value
     return ok;
 }
 
-bool
-sqlite_conn_begin(struct sqlite_conn *c, struct err *e)
+static bool
+sqlite_begin(struct sql_conn *c, struct err *e)
 {
-    return sqlite_conn_run(c, "BEGIN IMMEDIATE", NULL, 0, NULL, NULL, NULL, e);
+    return sqlite_run(c, "BEGIN IMMEDIATE", NULL, 0, NULL, NULL, NULL, e);
 }
 
-bool
-sqlite_conn_commit(struct sqlite_conn *c, struct err *e)
+static void
+sqlite_rollback(struct sql_conn *c)
 {
-    if (sqlite_conn_run(c, "COMMIT", NULL, 0, NULL, NULL, NULL, e))
+    struct err ignored;
+    if (!sqlite3_get_autocommit(sqlite_of(c)->db))
+        (void)!sqlite_run(c, "ROLLBACK", NULL, 0, NULL, NULL, NULL, &ignored);
+}
+
+static bool
+sqlite_commit(struct sql_conn *c, struct err *e)
+{
+    if (sqlite_run(c, "COMMIT", NULL, 0, NULL, NULL, NULL, e))
         return true;
-    int rc = sqlite3_errcode(c->db);
-    sqlite_conn_rollback(c);
+    int rc = sqlite3_errcode(sqlite_of(c)->db);
+    sqlite_rollback(c);
     /* An I/O error may have struck behind the moment that counts. */
     if (rc == SQLITE_BUSY || rc == SQLITE_FULL || rc == SQLITE_READONLY)
         return false;
@@ -140,10 +127,42 @@ sqlite_conn_commit(struct sqlite_conn *c, struct err *e)
     return err_reclass(e, err_info(e->code)->class);
 }
 
-void
-sqlite_conn_rollback(struct sqlite_conn *c)
+static void
+sqlite_close(struct sql_conn *base)
 {
-    struct err ignored;
-    if (!sqlite3_get_autocommit(c->db))
-        (void)!sqlite_conn_run(c, "ROLLBACK", NULL, 0, NULL, NULL, NULL, &ignored);
+    struct sqlite_conn *c = sqlite_of(base);
+    sqlite3_close(c->db);
+    free(c->path);
+    free(c);
+}
+
+static const struct sql_ops sqlite_ops = {
+    .table_tail = "",
+    .run = sqlite_run,
+    .begin = sqlite_begin,
+    .commit = sqlite_commit,
+    .rollback = sqlite_rollback,
+    .close = sqlite_close,
+};
+
+bool
+sqlite_conn_open(const char *path, bool make, unsigned busy_ms, struct sql_conn **out,
+                 struct err *e)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (make ? SQLITE_OPEN_CREATE : 0);
+    struct sqlite_conn *c = mem_zalloc(sizeof(*c));
+    c->base.ops = &sqlite_ops;
+    c->path = mem_strdup(path);
+    int rc = sqlite3_open_v2(path, &c->db, flags, NULL);
+    bool ok = rc == SQLITE_OK || sqlite_failed(c, rc, e);
+    if (ok) {
+        sqlite3_extended_result_codes(c->db, 1);
+        sqlite3_busy_timeout(c->db, (int)busy_ms);
+        ok = sqlite_run(&c->base, "PRAGMA synchronous=FULL", NULL, 0, NULL, NULL, NULL, e);
+    }
+    if (ok)
+        *out = &c->base;
+    else
+        sqlite_close(&c->base);
+    return ok;
 }

@@ -138,61 +138,114 @@ rest_load(struct catalog *base, const struct catalog_name *name, struct catalog_
     return ok;
 }
 
+/* ---- namespaces ---- */
+
+static char *
+space_path(const char *space)
+{
+    struct buf b = {0};
+    buf_add_str(&b, "/namespaces/");
+    uri_encode(bytes_str(space), "", &b);
+    char *path = mem_strn(buf_bytes(&b));
+    buf_free(&b);
+    return path;
+}
+
+/* *there: the catalog has it. An account may see a namespace that it may not make. */
+static bool
+find_namespace(struct catalog_rest *c, const char *space, bool *there, struct err *e)
+{
+    struct rest_reply r;
+    char *path = space_path(space);
+    struct rest_call call = {.method = "GET", .path = path};
+    bool ok = rest_client_call(c->client, &call, &r, e);
+    *there = ok && r.status == 200;
+    if (ok && r.status != 200 && r.status != 404)
+        ok = rest_reply_error(&r, path, e);
+    rest_reply_free(&r);
+    free(path);
+    return ok;
+}
+
+/* The catalog said no to a new namespace: that is what the user must know, whatever the status.
+ */
+static bool
+namespace_refused(const struct rest_reply *r, const char *space, struct err *e)
+{
+    (void)!rest_reply_error(r, space, e);
+    if (r->status < 400 || r->status >= 500 || e->code == MR_CATALOG_UNREACHABLE)
+        return false;
+    e->code = MR_CATALOG_NAMESPACE;
+    return err_reclass(e, err_info(e->code)->class);
+}
+
 static bool
 rest_make_namespace(struct catalog *base, const char *space, struct err *e)
 {
+    struct catalog_rest *c = rest_of(base);
     struct rest_reply r;
+    bool there;
+    if (!find_namespace(c, space, &there, e) || there)
+        return there;
     struct json *body = json_object_new(), *levels = json_array_new();
     json_push(levels, json_str(space));
     json_set(body, "namespace", levels);
     json_set(body, "properties", json_object_new());
     struct rest_call call = {.method = "POST", .path = "/namespaces", .body = body};
-    bool ok = rest_client_call(rest_of(base)->client, &call, &r, e);
+    bool ok = rest_client_call(c->client, &call, &r, e);
     if (ok && r.status != 200 && r.status != 409)
-        ok = rest_reply_error(&r, space, e);
+        ok = namespace_refused(&r, space, e);
     rest_reply_free(&r);
     json_free(body);
     return ok;
 }
+
+/* ---- commits ---- */
 
 static struct json *
-create_body(const struct catalog_name *name, const struct metadata *m)
+push_action(struct json *list, const char *action)
 {
-    struct json *body = json_object_new();
-    const struct json *given = json_get(m->doc, "properties");
-    struct json *properties = json_is_object(given) ? json_clone(given) : json_object_new();
-    json_set(properties, "format-version", json_str(m->version >= 3 ? "3" : "2"));
-    json_set(body, "name", json_str(name->table));
-    if (is_location(m->location))
-        json_set(body, "location", json_str(m->location));
-    json_set(body, "schema", json_clone(json_at(json_get(m->doc, "schemas"), 0)));
-    json_set(body, "stage-create", json_bool_new(false));
-    json_set(body, "properties", properties);
-    return body;
+    struct json *o = json_object_new();
+    json_set(o, "action", json_str(action));
+    json_push(list, o);
+    return o;
 }
 
-static bool
-rest_create(struct catalog *base, const struct catalog_name *name, const struct metadata *m,
-            struct catalog_table *out, struct err *e)
+/* The catalog counts column ids by the schemas it sees. An id that only a dropped column had
+ * must not be given again, so it is shown in a schema of its own, which never is current. */
+static void
+reserve_id(struct json *updates, int64_t last)
 {
-    struct catalog_rest *c = rest_of(base);
-    struct rest_reply r;
-    struct buf path = {0};
-    struct json *body = create_body(name, m);
-    buf_add_str(&path, "/namespaces/");
-    uri_encode(bytes_str(name->space), "", &path);
-    buf_add_str(&path, "/tables");
-    struct rest_call call = {.method = "POST", .path = buf_cstr(&path), .body = body};
-    bool ok = rest_client_call(c->client, &call, &r, e);
-    if (ok && r.status == 409)
-        ok = err_set(e, MR_CATALOG_EXISTS, "%s.%s", name->space, name->table);
-    else if (ok && r.status != 200)
-        ok = rest_reply_error(&r, buf_cstr(&path), e);
-    ok = ok && take_table(c, &r, out, e);
-    rest_reply_free(&r);
-    json_free(body);
-    buf_free(&path);
-    return ok;
+    struct json *add = push_action(updates, "add-schema"), *schema = json_object_new();
+    struct json *fields = json_array_new(), *field = json_object_new();
+    json_set(field, "id", json_i64(last));
+    json_set(field, "name", json_str("_millrace_reserved"));
+    json_set(field, "type", json_str("int"));
+    json_set(field, "required", json_bool_new(false));
+    json_push(fields, field);
+    json_set(schema, "type", json_str("struct"));
+    json_set(schema, "fields", fields);
+    json_set(add, "schema", schema);
+    json_set(add, "last-column-id", json_i64(last));
+}
+
+/* updates, and the ids that they want reserved. */
+static struct json *
+updates_for(const struct json *updates)
+{
+    struct json *list = json_clone(updates);
+    for (size_t i = 0; i < json_len(updates); i++) {
+        const struct json *u = json_at(updates, i), *schema = json_get(u, "schema");
+        const struct json *fields = json_get(schema, "fields");
+        int64_t last = json_get_i64(u, "last-column-id", 0), highest = 0;
+        for (size_t k = 0; k < json_len(fields); k++) {
+            int64_t id = json_get_i64(json_at(fields, k), "id", 0);
+            highest = id > highest ? id : highest;
+        }
+        if (schema && last > highest)
+            reserve_id(list, last);
+    }
+    return list;
 }
 
 static struct json *
@@ -205,7 +258,7 @@ commit_body(const struct catalog_name *name, const struct catalog_commit *commit
     json_set(identifier, "name", json_str(name->table));
     json_set(body, "identifier", identifier);
     json_set(body, "requirements", json_clone(commit->requirements));
-    json_set(body, "updates", json_clone(commit->updates));
+    json_set(body, "updates", updates_for(commit->updates));
     return body;
 }
 
@@ -271,6 +324,93 @@ rest_commit(struct catalog *base, const struct catalog_name *name,
     rest_reply_free(&r);
     json_free(body);
     free(path);
+    return ok;
+}
+
+/* ---- creating ---- */
+
+/* What the catalog makes of a new table: where it lies. Nothing is stored yet. */
+static bool
+stage(struct catalog_rest *c, const struct catalog_name *name, const struct metadata *m,
+      char **location, struct err *e)
+{
+    struct rest_reply r;
+    char *path = space_path(name->space);
+    char *tables = mem_printf("%s/tables", path);
+    struct json *body = json_object_new(), *properties = json_object_new();
+    json_set(properties, "format-version", json_str(m->version >= 3 ? "3" : "2"));
+    json_set(body, "name", json_str(name->table));
+    if (is_location(m->location))
+        json_set(body, "location", json_str(m->location));
+    json_set(body, "schema", json_clone(json_at(json_get(m->doc, "schemas"), 0)));
+    json_set(body, "stage-create", json_bool_new(true));
+    json_set(body, "properties", properties);
+    struct rest_call call = {.method = "POST", .path = tables, .body = body};
+    bool ok = rest_client_call(c->client, &call, &r, e);
+    if (ok && r.status == 409)
+        ok = err_set(e, MR_CATALOG_EXISTS, "%s.%s", name->space, name->table);
+    else if (ok && r.status != 200)
+        ok = rest_reply_error(&r, tables, e);
+    const char *at = json_get_str(json_get(r.body, "metadata"), "location", NULL);
+    if (ok && !at)
+        ok = err_set(e, MR_LAKE_METADATA, "%s: the answer holds no location", tables);
+    if (ok)
+        *location = mem_strdup(at);
+    rest_reply_free(&r);
+    json_free(body);
+    free(tables);
+    free(path);
+    return ok;
+}
+
+static void
+push_member(struct json *updates, const char *action, const char *key, struct json *value)
+{
+    json_set(push_action(updates, action), key, value);
+}
+
+/* The table's first state, in full: a catalog that makes tables itself would number the
+ * columns anew. */
+static struct json *
+first_updates(const struct metadata *m, const char *location)
+{
+    struct json *list = json_array_new();
+    push_member(list, "assign-uuid", "uuid", json_str(m->uuid));
+    push_member(list, "upgrade-format-version", "format-version", json_i64(m->version));
+    struct json *add = push_action(list, "add-schema");
+    json_set(add, "schema", json_clone(json_at(json_get(m->doc, "schemas"), 0)));
+    json_set(add, "last-column-id", json_i64(m->last_column_id));
+    push_member(list, "set-current-schema", "schema-id", json_i64(-1));
+    push_member(list, "add-spec", "spec",
+                json_clone(json_at(json_get(m->doc, "partition-specs"), 0)));
+    push_member(list, "set-default-spec", "spec-id", json_i64(-1));
+    push_member(list, "add-sort-order", "sort-order",
+                json_clone(json_at(json_get(m->doc, "sort-orders"), 0)));
+    push_member(list, "set-default-sort-order", "sort-order-id", json_i64(-1));
+    push_member(list, "set-location", "location", json_str(location));
+    push_member(list, "set-properties", "updates", json_clone(json_get(m->doc, "properties")));
+    return list;
+}
+
+static bool
+rest_create(struct catalog *base, const struct catalog_name *name, const struct metadata *m,
+            struct catalog_table *out, struct err *e)
+{
+    char *location;
+    struct json *requirements = json_array_new(), *absent = json_object_new();
+    json_set(absent, "type", json_str("assert-create"));
+    json_push(requirements, absent);
+    bool ok = stage(rest_of(base), name, m, &location, e);
+    if (ok) {
+        struct json *updates = first_updates(m, location);
+        const struct catalog_commit commit = {requirements, updates};
+        ok = rest_commit(base, name, NULL, &commit, out, e);
+        if (!ok && e->code == MR_CATALOG_CONFLICT)
+            ok = err_set(e, MR_CATALOG_EXISTS, "%s.%s", name->space, name->table);
+        json_free(updates);
+        free(location);
+    }
+    json_free(requirements);
     return ok;
 }
 

@@ -203,14 +203,29 @@ commit_claim(struct commit *c)
     c->claim = true;
 }
 
-/* One above every id that the table has. */
+static bool
+is_schema(const struct metadata *m, int32_t id, const struct lake_schema *s)
+{
+    struct arena a;
+    struct lake_schema have;
+    struct err ignored;
+    arena_init(&a, 0);
+    bool same = metadata_schema(m, id, &a, &have, &ignored) && lake_schema_equal(&have, s);
+    arena_free(&a);
+    return same;
+}
+
+/* The id of a schema of the table that is just this one (*known), or one above all. REST
+ * catalogs choose it in the same way. */
 static int32_t
-new_schema_id(const struct metadata *m)
+schema_id(const struct metadata *m, const struct lake_schema *s, bool *known)
 {
     const struct json *list = json_get(m->doc, "schemas");
     int64_t id = 0;
     for (size_t i = 0; i < json_len(list); i++) {
         int64_t have = json_get_i64(json_at(list, i), "schema-id", 0);
+        if ((*known = is_schema(m, (int32_t)have, s)))
+            return (int32_t)have;
         id = have > id ? have : id;
     }
     return (int32_t)(id < INT32_MAX ? id + 1 : id);
@@ -220,7 +235,7 @@ void
 commit_set_schema(struct commit *c, const struct lake_schema *s, int32_t last_column_id)
 {
     struct lake_schema next = *s;
-    next.id = new_schema_id(c->table->state.metadata);
+    next.id = schema_id(c->table->state.metadata, s, &c->schema_known);
     json_free(c->schema);
     c->schema = schema_json_write(&next);
     c->last_column = last_column_id;

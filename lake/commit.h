@@ -73,7 +73,8 @@ commit_set_operation(struct commit *c, const char *operation);
 /* A snapshot even without files: moves main, so that a commit on the old one fails. */
 void
 commit_claim(struct commit *c);
-/* The current schema becomes this one, made from it by schema_change_apply; gets a new id. */
+/* The current schema becomes this one, made from it by schema_change_apply; gets a new id, or
+ * that of the same schema where the table has it. */
 void
 commit_set_schema(struct commit *c, const struct lake_schema *s, int32_t last_column_id);
 /* Snapshots that are forgotten (not the current one). */

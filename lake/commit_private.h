@@ -48,6 +48,7 @@ struct commit {
     struct json *unset;      /* array of keys */
     struct json *summary;    /* object: key -> text */
     struct json *schema;     /* NULL: stays */
+    bool schema_known;       /* the table has it already, under this id */
     int32_t last_column;     /* with it */
     struct json *expired;    /* array of snapshot ids */
     const char *operation;

@@ -164,10 +164,31 @@ commit_requirements(const struct commit *c)
 static void
 push_schema(struct json *list, const struct commit *c)
 {
-    struct json *add = push_object(list, "action", "add-schema");
-    json_set(add, "last-column-id", json_i64(c->last_column));
-    json_set(add, "schema", json_clone(c->schema));
-    json_set(push_object(list, "action", "set-current-schema"), "schema-id", json_i64(-1));
+    int64_t id = -1; /* the one added last */
+    if (c->schema_known) {
+        id = json_get_i64(c->schema, "schema-id", 0);
+    } else {
+        struct json *add = push_object(list, "action", "add-schema");
+        json_set(add, "last-column-id", json_i64(c->last_column));
+        json_set(add, "schema", json_clone(c->schema));
+    }
+    json_set(push_object(list, "action", "set-current-schema"), "schema-id", json_i64(id));
+}
+
+/* Of those that the table has: some catalogs refuse to remove what is not there. */
+static void
+push_removals(struct json *list, const struct commit *c)
+{
+    struct json *keys = json_array_new();
+    for (size_t i = 0; i < json_len(c->unset); i++) {
+        struct json *key = json_at(c->unset, i);
+        if (metadata_property(c->table->state.metadata, json_str_value(key, "")))
+            json_push(keys, json_ref(key));
+    }
+    if (json_len(keys))
+        json_set(push_object(list, "action", "remove-properties"), "removals", keys);
+    else
+        json_free(keys);
 }
 
 struct json *
@@ -186,9 +207,7 @@ commit_updates(const struct commit *c, const struct commit_attempt *t)
     if (json_len(c->properties))
         json_set(push_object(list, "action", "set-properties"), "updates",
                  json_clone(c->properties));
-    if (json_len(c->unset))
-        json_set(push_object(list, "action", "remove-properties"), "removals",
-                 json_clone(c->unset));
+    push_removals(list, c);
     if (json_len(c->expired))
         json_set(push_object(list, "action", "remove-snapshots"), "snapshot-ids",
                  json_clone(c->expired));

@@ -73,8 +73,10 @@ rest_reply_error(const struct rest_reply *r, const char *what, struct err *e)
         code = MR_CATALOG_REFUSED;
     else if (r->status == 404)
         code = MR_CATALOG_MISSING;
-    else if (r->status == 400 || r->status == 405 || r->status == 406)
-        code = MR_CATALOG_INVALID;
+    else if (r->status == 429 || (r->status >= 502 && r->status <= 504))
+        code = MR_CATALOG_UNREACHABLE;
+    else if (r->status >= 400 && r->status < 500)
+        code = MR_CATALOG_REJECTED;
     return err_set(e, code, "%s: status %d: %.300s", what, r->status, said);
 }
 
@@ -105,6 +107,14 @@ take_token(struct rest_client *c, struct bytes text, struct err *e)
     return true;
 }
 
+static enum err_code
+token_code(int status)
+{
+    if (status >= 500 || status == 429)
+        return MR_CATALOG_UNREACHABLE;
+    return status == 404 || status == 405 ? MR_CATALOG_ADDRESS : MR_CATALOG_REFUSED;
+}
+
 static bool
 fetch_token(struct rest_client *c, struct err *e)
 {
@@ -123,10 +133,8 @@ fetch_token(struct rest_client *c, struct err *e)
                              .ca_file = c->ca_file,
                              .unreachable = MR_CATALOG_UNREACHABLE};
     bool ok = http_client_call(c->http, &call, &reply, e);
-    if (ok && reply.status >= 500)
-        ok = err_set(e, MR_CATALOG_UNREACHABLE, "%s: status %d", c->token_uri, reply.status);
-    else if (ok && reply.status != 200)
-        ok = err_set(e, MR_CATALOG_REFUSED, "%s: status %d", c->token_uri, reply.status);
+    if (ok && reply.status != 200)
+        ok = err_set(e, token_code(reply.status), "%s: status %d", c->token_uri, reply.status);
     ok = ok && take_token(c, buf_bytes(&reply.body), e);
     if (form.p)
         crypt_wipe(form.p, form.n);
@@ -168,6 +176,7 @@ make_headers(const struct rest_client *c, const struct rest_call *call, struct h
     add_header(h, "Authorization", bearer);
     add_header(h, "If-None-Match", call->etag);
     add_header(h, "Idempotency-Key", call->key);
+    add_header(h, "X-Iceberg-Access-Delegation", "vended-credentials");
     free_secret(bearer);
 }
 
@@ -244,6 +253,17 @@ setting(const struct json *config, const char *key, const char *ours)
     return over ? over : (ours ? ours : json_get_str(json_get(config, "defaults"), key, NULL));
 }
 
+/* The first answer is not a catalog's: the address or the warehouse is wrong, or the login. */
+static bool
+not_a_catalog(const struct rest_client *c, const struct rest_reply *r, struct err *e)
+{
+    (void)!rest_reply_error(r, c->base, e);
+    if (e->code == MR_CATALOG_REFUSED || e->code == MR_CATALOG_UNREACHABLE)
+        return false;
+    e->code = MR_CATALOG_ADDRESS;
+    return err_reclass(e, err_info(e->code)->class);
+}
+
 static bool
 configure(struct rest_client *c, const char *warehouse, struct err *e)
 {
@@ -259,7 +279,7 @@ configure(struct rest_client *c, const char *warehouse, struct err *e)
     if (ok && r.status >= 500)
         ok = err_set(e, MR_CATALOG_UNREACHABLE, "%s: status %d", c->base, r.status);
     else if (ok && (r.status != 200 || !json_is_object(r.body)))
-        ok = rest_reply_error(&r, c->base, e);
+        ok = not_a_catalog(c, &r, e);
     const char *prefix = ok ? setting(r.body, "prefix", NULL) : NULL;
     if (prefix && *prefix) {
         free(c->prefix);
@@ -287,7 +307,10 @@ take_credentials(struct rest_client *c, const struct uri *u)
 bool
 rest_client_open(const struct uri *u, struct rest_client **out, struct err *e)
 {
-    bool tls = strcmp(uri_param(u, "tls", "off"), "on") == 0;
+    const char *mode = uri_param(u, "tls", "off");
+    bool tls = strcmp(mode, "off") != 0;
+    if (tls && strcmp(mode, "on") != 0 && strcmp(mode, "verify") != 0)
+        return err_set(e, MR_BAD_URI, "option tls is not off, on or verify");
     if (!*u->host)
         return err_set(e, MR_BAD_URI, "iceberg+rest://HOST:PORT/PATH names the catalog");
     struct rest_client *c = mem_zalloc(sizeof(*c));

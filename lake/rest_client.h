@@ -2,9 +2,10 @@
  *
  * Protocol: apache/iceberg open-api/rest-catalog-open-api.yaml. The URI's user and password are
  * OAuth2 client credentials; a password without a user is a bearer token; neither: no
- * authorization. Options: tls=on|off (off), ca=FILE, warehouse, oauth2-server-uri (the
- * catalog's own /v1/oauth/tokens if not given), scope (catalog). A token is fetched anew a
- * minute before it expires, and once when the catalog refuses it.
+ * authorization. Options: tls=off|on|verify (off; on and verify both check who answers),
+ * ca=FILE, warehouse, oauth2-server-uri (the catalog's own /v1/oauth/tokens if not given),
+ * scope (catalog). A token is fetched anew a minute before it expires, and once when the
+ * catalog refuses it.
  *
  * Owner: the catalog. Thread: one at a time. Errors: MR_CATALOG_*.
  */

@@ -132,6 +132,23 @@ lake_decimal_width(unsigned precision)
     return widths[precision <= LAKE_PRECISION_MAX ? precision : LAKE_PRECISION_MAX];
 }
 
+bool
+lake_schema_equal(const struct lake_schema *a, const struct lake_schema *b)
+{
+    if (a->field_count != b->field_count || a->identifier_count != b->identifier_count)
+        return false;
+    for (uint32_t i = 0; i < a->field_count; i++) {
+        const struct lake_field *x = &a->fields[i], *y = &b->fields[i];
+        if (x->id != y->id || strcmp(x->name, y->name) != 0 || x->required != y->required ||
+            !lake_type_equal(&x->type, &y->type))
+            return false;
+    }
+    for (uint32_t i = 0; i < a->identifier_count; i++)
+        if (a->identifier_ids[i] != b->identifier_ids[i])
+            return false;
+    return true;
+}
+
 const struct lake_field *
 lake_schema_find(const struct lake_schema *s, int32_t id)
 {

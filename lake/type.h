@@ -97,6 +97,10 @@ lake_type_promotes(const struct lake_type *from, const struct lake_type *to);
 /* Bytes of the smallest two's complement number that holds every value of that precision. */
 unsigned
 lake_decimal_width(unsigned precision);
+/* The same fields in the same order, and the same identifiers; ids of the schemas do not count.
+ */
+bool
+lake_schema_equal(const struct lake_schema *a, const struct lake_schema *b);
 /* By id; NULL if none. */
 const struct lake_field *
 lake_schema_find(const struct lake_schema *s, int32_t id);

@@ -11,6 +11,8 @@ policy_is_unreachable(enum err_code code)
     case MR_REGISTRY_UNREACHABLE:
     case MR_TARGET_UNREACHABLE:
     case MR_TARGET_BUSY:
+    case MR_CATALOG_UNREACHABLE:
+    case MR_STORAGE_UNREACHABLE:
         return true;
     default:
         return false;

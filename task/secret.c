@@ -43,6 +43,20 @@ seal(const struct config *c, struct task *t, const struct uri *u, struct task_se
     return ok;
 }
 
+/* What an option says is not sealed. */
+static bool
+check_options(const struct uri *u, struct err *e)
+{
+    for (size_t i = 0; i < u->params_len; i++) {
+        const struct uri_param *p = &u->params[i];
+        if (uri_is_secret_key(p->key) && *p->value && !secret_is_reference(p->value))
+            return err_set(e, MR_BAD_URI,
+                           "option %s holds a secret: write ${env:NAME} or ${file:PATH}",
+                           p->key);
+    }
+    return true;
+}
+
 bool
 secret_seal_endpoint(const struct config *c, struct task *t, const struct uri *u,
                      struct task_endpoint *out, struct err *e)
@@ -50,7 +64,7 @@ secret_seal_endpoint(const struct config *c, struct task *t, const struct uri *u
     struct buf text = {0};
     bool literal = u->password != NULL && !secret_is_reference(u->password);
     out->secret = (struct task_seal){0};
-    if (literal && !seal(c, t, u, &out->secret, e))
+    if (!check_options(u, e) || (literal && !seal(c, t, u, &out->secret, e)))
         return false;
     uri_write(u, literal ? URI_PASSWORD_LEFT_OUT : URI_PASSWORD_PLAIN, &text);
     out->uri = arena_strdup(&t->arena, buf_cstr(&text));
@@ -80,29 +94,14 @@ unseal(const struct config *c, const struct task *t, const struct task_seal *s, 
     return ok;
 }
 
-static bool
-resolve(struct uri *u, struct err *e)
-{
-    struct buf plain = {0};
-    bool ok = secret_resolve(u->password, &plain, e);
-    if (ok)
-        u->password = arena_strn(&u->mem, buf_bytes(&plain));
-    crypt_wipe(plain.p, plain.n);
-    buf_free(&plain);
-    return ok;
-}
-
 bool
 secret_open_endpoint(const struct config *c, const struct task *t,
                      const struct task_endpoint *at, struct uri *out, struct err *e)
 {
     if (!uri_parse(at->uri, out, e))
         return false;
-    bool ok = true;
-    if (at->secret.alg != NULL)
-        ok = unseal(c, t, &at->secret, out, e);
-    else if (out->password != NULL && secret_is_reference(out->password))
-        ok = resolve(out, e);
+    bool ok = at->secret.alg == NULL || unseal(c, t, &at->secret, out, e);
+    ok = ok && secret_resolve_uri(out, e);
     if (!ok)
         uri_free(out);
     return ok;

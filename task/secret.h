@@ -3,7 +3,8 @@
  *
  * Sealed with AES-256-GCM (base/crypt.h); the associated data are "millrace 1", task id, hosts,
  * port and user, one per line, so that a sealed password is of no use in another record or for
- * another server. Key file: setting key.file. Thread: any. Errors: MR_SECRET.
+ * another server. Options of a URI are not sealed: one whose name speaks of a secret must be a
+ * reference (MR_BAD_URI). Key file: setting key.file. Thread: any. Errors: MR_SECRET.
  */
 #ifndef MILLRACE_TASK_SECRET_H
 #define MILLRACE_TASK_SECRET_H

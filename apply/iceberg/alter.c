@@ -235,20 +235,6 @@ create_hidden(struct sink_lane *l, struct place *p, const struct sink_step *step
 
 /* ---- changes ---- */
 
-static bool
-same_fields(const struct lake_schema *a, const struct lake_schema *b)
-{
-    if (a->field_count != b->field_count)
-        return false;
-    for (uint32_t i = 0; i < a->field_count; i++) {
-        const struct lake_field *x = a->fields + i, *y = b->fields + i;
-        if (x->id != y->id || strcmp(x->name, y->name) != 0 ||
-            !lake_type_equal(&x->type, &y->type))
-            return false;
-    }
-    return true;
-}
-
 /* Names may change places, so that a second time would be wrong: the table says for which
  * checkpoint's intent it was done. */
 MUST static bool
@@ -267,7 +253,7 @@ evolve(struct sink_lane *l, struct place *p, struct lake_table *t, const struct 
     arena_init(&a, 0);
     bool ok = check_names(l->sink, step->to, e) && metadata_schema(m, -1, &a, &now, e) &&
               fields_evolve(l->sink, &now, step, &next, e);
-    if (ok && !same_fields(&now, &next.schema)) {
+    if (ok && !lake_schema_equal(&now, &next.schema)) {
         struct commit *c = owned(t);
         commit_set_schema(c, &next.schema, next.last_column_id);
         commit_set_property(c, ICEBERG_EVOLVED, commits);
@@ -344,7 +330,7 @@ swap_schema(struct place *p, struct commit *c, struct err *e)
     struct lake_schema now, next;
     arena_init(&a, 0);
     bool ok = metadata_schema(to, -1, &a, &now, e) && metadata_schema(from, -1, &a, &next, e);
-    if (ok && !same_fields(&now, &next))
+    if (ok && !lake_schema_equal(&now, &next))
         commit_set_schema(c, &next,
                           from->last_column_id > to->last_column_id ? from->last_column_id
                                                                     : to->last_column_id);

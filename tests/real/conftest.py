@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stack import Kafka, Mariadb, Mariadb118, Mysql57, Mysql80, Mysql97
+from stack import IcebergRest, Kafka, Mariadb, Mariadb118, Mysql57, Mysql80, Mysql97, Postgres15
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,6 +66,16 @@ def mariadb(work):
 @pytest.fixture(scope="session")
 def mariadb118(work):
     yield from serve(Mariadb118(work))
+
+
+@pytest.fixture(scope="session")
+def pg15(work):
+    yield from serve(Postgres15(work))
+
+
+@pytest.fixture(scope="session")
+def icebergrest(work):
+    yield from serve(IcebergRest(work))
 
 
 @pytest.fixture(scope="session")

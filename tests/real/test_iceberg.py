@@ -182,7 +182,7 @@ def test_a_table_that_was_rolled_back_stops_until_the_task_is_restarted(binaries
 
 
 @pytest.mark.parametrize("change, code", [
-    (lambda uri: uri.replace("iceberg+sql", "iceberg+rest"), "MR4013"),
+    (lambda uri: uri.replace("iceberg+sql", "iceberg+rest"), "MR4003"),
     (lambda uri: uri.replace("iceberg+sql", "duck"), "MR4003"),
     (lambda uri: uri.split("?")[0], "MR4003"),
     (lambda uri: uri.replace("catalog.db", "no/such/catalog.db"), "MR3023"),

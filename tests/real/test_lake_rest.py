@@ -7,7 +7,7 @@ from lib.lake import Driver, Duck, Refused, Warehouse, read_pyiceberg
 from lib.rest_catalog import RestCatalog
 from test_lake import NARROW, driver  # noqa: F401, a fixture
 
-CATALOG_REFUSED, CATALOG_MISSING, CATALOG_EXISTS, BASE_CHANGED = 3027, 3028, 3029, 3046
+CATALOG_UNREACHABLE, CATALOG_REFUSED, CATALOG_MISSING, CATALOG_EXISTS, BASE_CHANGED = 3026, 3027, 3028, 3029, 3046
 
 
 @pytest.fixture
@@ -103,6 +103,27 @@ def test_a_lost_race_a_zombie_and_a_table_that_exists_are_told_apart(driver, fol
         b.run(op="commit", claim=True, reload=False, properties={"other": "x"})
         assert catalog.counts["conflicts"] == 2
         assert sorted(r[0] for r in read_pyiceberg(catalog.pyiceberg().load_table("ns.t"), None)[1]) == [0, 1]
+
+
+def test_a_catalog_is_reached_by_tls_and_known_by_its_certificate(driver, folder):  # noqa: F811
+    with RestCatalog(folder, tls=True) as catalog:
+        with Driver(driver, f"{catalog.uri}&tls=verify&ca={catalog.ca}") as d:
+            d.run(op="create", table=["ns", "t"], version=3, schema=NARROW)
+            append(d, 0)
+        for wrong in ("", "&tls=on"):
+            with Driver(driver, catalog.uri + wrong) as d, pytest.raises(Refused) as refused:
+                d.answer()
+            assert refused.value.code == CATALOG_UNREACHABLE
+        assert catalog.counts["commits"] == 1
+
+
+def test_column_ids_are_those_we_gave_whatever_the_catalog_would_number(driver, folder):  # noqa: F811
+    fields = [{"id": 7, "name": "id", "type": "long", "required": True}, {"id": 3, "name": "v", "type": "string", "required": False}]
+    with RestCatalog(folder) as catalog, Driver(driver, catalog.uri) as d:
+        d.run(op="create", table=["ns", "t"], version=2, schema={**NARROW, "fields": fields, "identifier-field-ids": [7]})
+        append(d, 0)
+        assert [f.field_id for f in catalog.pyiceberg().load_table("ns.t").schema().fields] == [7, 3]
+        check(catalog, 1)
 
 
 def test_wrong_credentials_are_named_and_nothing_is_written(driver, folder):  # noqa: F811

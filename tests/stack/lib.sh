@@ -92,7 +92,7 @@ server_main() { # VERB ARGS...
         [ -d "$1" ] || { [ "$verb" != status ] || { echo down; exit 1; }; exit 0; }
         dir=$(absolute "$1")
         case $verb in
-        stop) server_stop "$dir" TERM 60 ;;
+        stop) server_stop "$dir" "${STOP_SIGNAL:-TERM}" 60 ;;
         kill9) server_stop "$dir" KILL 30 ;;
         status) if pid=$(pid_of "$dir"); then echo "up $pid"; else echo down; exit 1; fi ;;
         esac

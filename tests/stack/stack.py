@@ -186,6 +186,45 @@ class Mariadb118(MysqlFamily):
     script = "mariadb118"
 
 
+class Postgres15(Server):
+    """PostgreSQL 15. Account test/test (superuser)."""
+
+    script = "pg15"
+    host = "127.0.0.1"
+
+    def connect(self, database="postgres"):
+        import psycopg
+
+        return psycopg.connect(host=self.host, port=self.port, user="test", password="test", dbname=database,
+                               autocommit=True)
+
+    def execute(self, *statements, database="postgres"):
+        """Runs the statements and gives back the rows of the last one."""
+        with self.connect(database) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+
+class IcebergRest(Server):
+    """Apache's reference REST catalog, on SQLite; tables lie in DATADIR/warehouse."""
+
+    script = "icebergrest"
+
+    @property
+    def warehouse(self):
+        return f"file://{self.data}/warehouse"
+
+    @property
+    def uri(self):
+        return f"iceberg+rest://127.0.0.1:{self.port}?warehouse={self.warehouse}"
+
+    def pyiceberg(self):
+        from pyiceberg.catalog.rest import RestCatalog
+
+        return RestCatalog("t", uri=f"http://127.0.0.1:{self.port}", warehouse=self.warehouse)
+
+
 class Kafka(Server):
     script = "kafka"
 

@@ -81,9 +81,13 @@ class Warehouse:
         self.location = f"file://{self.folder}/lake"
         self.uri = f"iceberg+sql://{self.database}?warehouse={self.location}"
 
-    def pyiceberg(self, table):
+    def catalog(self):
+        """PyIceberg's client of the catalog."""
         from pyiceberg.catalog.sql import SqlCatalog
-        return SqlCatalog("millrace", uri=f"sqlite:///{self.database}", warehouse=self.location).load_table(table)
+        return SqlCatalog("millrace", uri=f"sqlite:///{self.database}", warehouse=self.location)
+
+    def pyiceberg(self, table):
+        return self.catalog().load_table(table)
 
 
 class Truth:

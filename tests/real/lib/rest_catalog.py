@@ -5,13 +5,18 @@ code, row ids too; PyIceberg's client checks the server first.
 
 Faults of the next commit: `lost-reply` (done, no answer), `error-after` (done, 503), `error-before` (not done, 502),
 `late` (no answer, done when the next request comes), `twice` (done, and answered as a second copy of it: 409).
+`with catalog.trouble(random):` every third commit has one of them, and now and then a token is no longer taken.
 """
 
+import datetime
+import ipaddress
 import json
+import ssl
 import threading
 import time
 import urllib.parse
 import uuid
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,6 +28,7 @@ from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from pyiceberg.table.update import update_table_metadata
 from pyiceberg.typedef import IcebergBaseModel
 
+FAULTS = ["lost-reply", "error-after", "error-before", "late", "twice"]
 ID, SECRET = "millrace", "s3:cr/et"
 
 
@@ -35,6 +41,27 @@ class Failure(Exception):
     def __init__(self, status, message):
         super().__init__(message)
         self.status = status
+
+
+def make_certificate(folder):
+    """A certificate for 127.0.0.1 that is its own authority, with its key: one file."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "catalog")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+                   .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
+                   .not_valid_after(now + datetime.timedelta(days=1))
+                   .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+                   .add_extension(x509.BasicConstraints(True, None), True).sign(key, hashes.SHA256()))
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "catalog.pem"
+    file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                       serialization.NoEncryption()) + certificate.public_bytes(serialization.Encoding.PEM))
+    return file
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -68,19 +95,26 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class RestCatalog:
-    def __init__(self, folder, idempotent=False):
-        self.folder, self.idempotent = Path(folder), idempotent
-        self.tokens, self.tables, self.namespaces = set(), {}, set()
-        self.faults, self.held, self.replays = [], None, {}
-        self.counts = {"tokens": 0, "commits": 0, "not-modified": 0, "replayed": 0, "conflicts": 0}
+    def __init__(self, folder, idempotent=False, life=3600, tls=False):
+        self.folder, self.idempotent, self.life = Path(folder), idempotent, life
+        self.ca = make_certificate(self.folder) if tls else None
+        self.tokens, self.used, self.tables, self.namespaces = set(), set(), {}, set()
+        self.faults, self.held, self.replays, self.chance = [], None, {}, None
+        self.counts = {"tokens": 0, "commits": 0, "not-modified": 0, "replayed": 0, "conflicts": 0, "faults": 0}
+        self.closed, self.away = False, False  # no new namespaces; nobody answers
         self.lock = threading.Lock()
 
     def __enter__(self):
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.catalog = self
+        if self.ca:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.ca)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.address = f"127.0.0.1:{self.server.server_address[1]}"
-        credentials = f"{ID}:{urllib.parse.quote(SECRET, safe='')}"
-        self.uri = f"iceberg+rest://{credentials}@{self.address}/api?warehouse=file://{self.folder}/lake"
+        self.credentials = f"{ID}:{urllib.parse.quote(SECRET, safe='')}"
+        self.uri = f"iceberg+rest://{self.credentials}@{self.address}/api?warehouse=file://{self.folder}/lake"
+        (self.folder / "lake").mkdir(parents=True, exist_ok=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
 
@@ -91,8 +125,27 @@ class RestCatalog:
     def fault(self, *names):
         self.faults += names
 
+    @contextmanager
+    def trouble(self, random):
+        self.chance = random
+        try:
+            yield self
+        finally:
+            self.chance = None
+
+    def next_fault(self):
+        if self.faults or not self.chance:
+            return self.faults.pop(0) if self.faults else None
+        if self.chance.random() < 0.1:
+            self.expire_tokens()
+        if self.chance.random() > 0.33:
+            return None
+        self.counts["faults"] += 1
+        return self.chance.choice(FAULTS)
+
     def expire_tokens(self):
-        self.tokens.clear()
+        """Those that were used: a client that has just fetched one is served."""
+        self.tokens -= self.used
 
     def pyiceberg(self):
         from pyiceberg.catalog.rest import RestCatalog as Client
@@ -106,12 +159,16 @@ class RestCatalog:
         url = urllib.parse.urlsplit(path)
         parts = [urllib.parse.unquote(p) for p in url.path.split("/")[1:]]
         with self.lock:
+            if self.away:
+                return None, None, {}
             if parts[:2] != ["api", "v1"]:
                 raise Failure(404, path)
             if parts[2:] == ["oauth", "tokens"]:
                 return self.give_token(dict(urllib.parse.parse_qsl(body.decode())))
-            if headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
+            token = headers.get("Authorization", "").removeprefix("Bearer ")
+            if token not in self.tokens:
                 raise Failure(401, "the token is not valid")
+            self.used.add(token)
             if parts[2:] == ["config"]:
                 extra = {"idempotency-key-lifetime": "PT30M"} if self.idempotent else {}
                 return 200, {"defaults": {}, "overrides": {"prefix": "p"}, **extra}, {}
@@ -128,24 +185,35 @@ class RestCatalog:
         token = uuid.uuid4().hex
         self.tokens.add(token)
         self.counts["tokens"] += 1
-        return 200, {"access_token": token, "token_type": "bearer", "expires_in": 3600}, {}
+        return 200, {"access_token": token, "token_type": "bearer", "expires_in": self.life}, {}
 
     def route(self, method, parts, headers, body):
         if parts == [] and method == "POST":
             space, = body["namespace"]
             if space in self.namespaces:
                 raise Failure(409, "it exists")
+            if self.closed:
+                raise Failure(403, "you may not make namespaces")
             self.namespaces.add(space)
             return 200, {"namespace": [space], "properties": {}}, {}
+        if len(parts) == 1 and method in ("GET", "HEAD"):
+            if parts[0] not in self.namespaces:
+                raise Failure(404, f"no namespace {parts[0]}")
+            return 200, {"namespace": parts, "properties": {}}, {}
         if len(parts) == 2 and parts[1] == "tables" and method == "POST":
             return self.create(parts[0], body)
         if len(parts) != 3 or parts[1] != "tables":
             raise Failure(404, "no such resource")
         name = (parts[0], parts[2])
+        if method == "POST" and {"type": "assert-create"} in body["requirements"]:
+            return self.create_as_told(name, body["updates"])
         if name not in self.tables:
             raise Failure(404, f"no table {name}")
         if method == "POST":
             return self.commit(name, headers, body)
+        if method == "DELETE":
+            del self.tables[name]
+            return 204, None, {}
         etag = f'"{self.tables[name][0]}"'
         if headers.get("If-None-Match") == etag:
             self.counts["not-modified"] += 1
@@ -170,11 +238,36 @@ class RestCatalog:
         if name in self.tables:
             raise Failure(409, "it exists")
         location = body.get("location") or f"file://{self.folder}/lake/{space}/{body['name']}"
+        # As real catalogs do, it numbers the columns anew.
         metadata = new_table_metadata(
             schema=Schema.model_validate(body["schema"]), partition_spec=UNPARTITIONED_PARTITION_SPEC,
             sort_order=UNSORTED_SORT_ORDER, location=location, properties=body["properties"])
         # PyIceberg leaves it out.
-        self.store(name, metadata.model_copy(update={"next_row_id": 0}) if metadata.format_version >= 3 else metadata)
+        if metadata.format_version >= 3:
+            metadata = metadata.model_copy(update={"next_row_id": 0})
+        if body.get("stage-create"):
+            return 200, {"metadata": json.loads(text_of(metadata)), "config": {}}, {}
+        self.store(name, metadata)
+        return 200, self.table(name), {}
+
+    def create_as_told(self, name, updates):
+        """The end of a staged creation: its updates are all there is, and the columns keep their ids."""
+        if name[0] not in self.namespaces:
+            raise Failure(404, f"no namespace {name[0]}")
+        if name in self.tables:
+            raise Failure(409, "it exists")
+        told = {u["action"]: u for u in updates}
+        schemas = [Schema.model_validate({**u["schema"], "schema-id": i})
+                   for i, u in enumerate(u for u in updates if u["action"] == "add-schema")]
+        version = told["upgrade-format-version"]["format-version"]
+        metadata = new_table_metadata(
+            schema=schemas[0], partition_spec=UNPARTITIONED_PARTITION_SPEC, sort_order=UNSORTED_SORT_ORDER,
+            location=told["set-location"]["location"], properties={"format-version": str(version)},
+            table_uuid=uuid.UUID(told["assign-uuid"]["uuid"]))
+        more = {"next_row_id": 0} if version >= 3 else {}
+        self.store(name, metadata.model_copy(update={
+            **more, "schemas": schemas, "last_column_id": max(s.highest_field_id for s in schemas),
+            "properties": told["set-properties"]["updates"]}))
         return 200, self.table(name), {}
 
     def apply(self, name, body):
@@ -201,7 +294,7 @@ class RestCatalog:
         if self.idempotent and key in self.replays:
             self.counts["replayed"] += 1
             return self.replays[key]
-        fault = self.faults.pop(0) if self.faults else None
+        fault = self.next_fault()
         if fault == "error-before":
             raise Failure(502, "try later")
         if fault == "late":

@@ -28,6 +28,20 @@ an_unreachable_peer_is_tried_for_ever_at_most_a_minute_apart(void **state)
 }
 
 static void
+every_kind_of_peer_is_waited_for(void **state)
+{
+    static const enum err_code peers[] = {MR_KAFKA_UNREACHABLE, MR_TARGET_UNREACHABLE,
+                                          MR_CATALOG_UNREACHABLE, MR_STORAGE_UNREACHABLE};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+        struct policy p = {0};
+        struct err e = error(peers[i]);
+        for (int n = 0; n < 3 * POLICY_FAILOVERS_MAX; n++)
+            assert_int_equal(policy_decide(&p, &e, 0).action, POLICY_RETRY);
+    }
+}
+
+static void
 waits_begin_small_and_double(void **state)
 {
     struct policy p = {0};
@@ -71,6 +85,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unreachable_peer_is_tried_for_ever_at_most_a_minute_apart),
+        cmocka_unit_test(every_kind_of_peer_is_waited_for),
         cmocka_unit_test(waits_begin_small_and_double),
         cmocka_unit_test(other_faults_stop_the_task_after_ten_without_progress),
         cmocka_unit_test(each_class_has_its_action),
