@@ -74,7 +74,7 @@ static const struct config_option options[] = {
        "least age of a Kafka transaction that is closed because nothing more waits"),
     MS("commit.max.ms", 1, 60000, "20", LIVE, "age at which a Kafka transaction is closed"),
     MS("commit.far.ms", 1, 60000, "200", LIVE, "the same while far behind or loading"),
-    SIZE("commit.bytes.max", 64 * KIB, GIB, "48MiB", LIVE,
+    SIZE("commit.bytes.max", 64 * KIB, GIB, "40MiB", LIVE,
          "size at which a Kafka transaction is closed"),
     SIZE("capture.block.bytes", 64 * KIB, 256 * MIB, "512KiB", 0,
          "size of a block of rows between two threads"),

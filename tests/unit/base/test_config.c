@@ -31,7 +31,7 @@ every_option_has_a_valid_default_and_a_help_text(void **state)
         assert_int_equal(config_from(c, o[i].name), CONFIG_FROM_DEFAULT);
     }
     assert_int_equal(config_int(c, "heartbeat.ms"), 1000);
-    assert_int_equal(config_int(c, "commit.bytes.max"), 48 << 20);
+    assert_int_equal(config_int(c, "commit.bytes.max"), 40 << 20);
     assert_int_equal(config_int(c, "topic.retention.ms"), 604800000);
     assert_int_equal(config_int(c, "net.write.timeout.s"), 600);
     assert_string_equal(config_text(c, "checkpoint.schema"), "millrace");
