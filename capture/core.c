@@ -199,8 +199,8 @@ core_event_of_txn(struct session *s, struct progress_record *r, struct err *e)
 /* ---- rows ---- */
 
 /* No padding between members: gcc clears a gap together with half of the member behind it, and
- * the load of a member written in two parts waits for every store before it, among them those of
- * the row before to memory that another CPU has; that was a quarter of the core's time. */
+ * the load of a member written in two parts waits for every store before it, among them those
+ * of the row before to memory that another CPU has; that was a quarter of the core's time. */
 struct outgoing {
     struct captured *t;
     const struct cell *key; /* the image that carries the key */
