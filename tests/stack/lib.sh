@@ -15,7 +15,7 @@ say() { echo "${0##*/}: $*" >&2; }
 die() { say "$*"; exit 1; }
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 
-serves() { { tr '\0' ' ' < "/proc/$1/cmdline" | grep -qF "$2/"; } 2>/dev/null; } # PID DATADIR
+serves() { grep -zqF -- "$2/" "/proc/$1/cmdline" 2>/dev/null; } # PID DATADIR
 
 # The process that serves DATADIR: its id is on file and its command line names the folder (a reused id does not,
 # nor does a zombie).
@@ -40,10 +40,11 @@ wait_gone() { # DATADIR SECONDS
     done
 }
 
-# Waits until the part of DATADIR/log behind OFFSET matches PATTERN.
+# Waits until the part of DATADIR/log behind OFFSET matches PATTERN. No pipe: grep ends at its first match, and with pipefail
+# a tail that had more to say would be the failure of a match.
 wait_log() { # DATADIR OFFSET PATTERN
     local n=$((READY_SECONDS * 20))
-    until tail -c +$(($2 + 1)) "$1/log" | grep -q -- "$3"; do
+    until grep -q -- "$3" <(tail -c +$(($2 + 1)) "$1/log"); do
         pid_of "$1" > /dev/null || { tail -15 "$1/log" >&2; die "the server ended"; }
         [ $((n -= 1)) -gt 0 ] || { tail -15 "$1/log" >&2; die "not ready in $READY_SECONDS s"; }
         sleep 0.05
