@@ -23,6 +23,7 @@
 #include "capture/claim.h"
 #include "capture/definitions.h"
 #include "capture/loads.h"
+#include "capture/outbox.h"
 
 /* Units of tables just met that may wait for Kafka: a stop waits for them. */
 #define DISCOVER_UNITS 8
@@ -190,6 +191,11 @@ make_topic(struct session *s, struct captured *t, struct err *e)
         return false;
     if (info.compacted)
         return err_set(e, MR_KAFKA_TOPIC_CHANGED, "topic %s is compacted", t->topic);
+    /* Told of here, where it stops one table: to the publisher it is the end of all. */
+    if (info.max_message_bytes > 0 && info.max_message_bytes < (int64_t)OUTBOX_BATCH_BYTES)
+        return err_set(e, MR_KAFKA_ROW_TOO_LARGE,
+                       "topic %s takes %lld bytes a batch, %zu are needed", t->topic,
+                       (long long)info.max_message_bytes, OUTBOX_BATCH_BYTES);
     t->partitions = at.partitions;
     int64_t own = config_int(s->config, "kafka.message.max.bytes");
     t->limit = info.max_message_bytes > 0 && info.max_message_bytes < own
@@ -422,7 +428,13 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
     t->resumed = t->stopped && json_get_u64(r->schema, "generation", 0) < s->task->generation;
     s->tables->resumed += t->resumed;
     tables_report(s, t);
-    return prepare(s, t, true, e);
+    struct err why;
+    if (prepare(s, t, true, &why))
+        return true;
+    if (why.class == ERR_TABLE)
+        return tables_stop(s, t, &why, e);
+    *e = why;
+    return false;
 }
 
 /* What was not published, statements among it, is made good by a load. */

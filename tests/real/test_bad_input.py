@@ -314,6 +314,18 @@ def test_a_row_above_the_message_limit_stops_its_table_alone(site):
     site.ends(task)
 
 
+def test_a_topic_that_takes_no_whole_batch_stops_its_table_alone(site, kafka):
+    name = site.database("CREATE TABLE {db}.small (k INT PRIMARY KEY)")
+    kafka.create_topic(f"{name}.{name}.small", 4, max_message_bytes=600000)
+    task = site.d.create(name, site.source, site.target, name)
+    site.d.wait(lambda: site.rows(name) == 2, "the other table is loaded")
+    site.source.execute(f"INSERT INTO {name}.small VALUES (1)", f"INSERT INTO {name}.t VALUES (3, 'c')")
+    shown = site.fails(task, "MR2006", "running")
+    assert f"{name}.small" in shown["err-msg"]
+    site.d.wait(lambda: site.rows(name) == 3, "the other table goes on")
+    site.ends(task)
+
+
 @pytest.mark.parametrize("again", [False, True], ids=["deleted", "made again"])
 def test_a_deleted_topic_stops_the_task(site, kafka, again):
     name = site.database()
