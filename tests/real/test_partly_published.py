@@ -6,7 +6,7 @@ import os
 from lib import topics
 from lib.deploy import Deployment
 
-ROWS = 40_000
+ROWS = 20_000
 
 
 def fill(source, name):
@@ -47,7 +47,7 @@ def test_a_table_taken_up_again_within_a_partly_published_transaction_doubles_no
         capture.start()
         d.wait_state(task, state="stopped")
         d.verb("resume", task)
-        d.wait(lambda: len(keys_of(kafka, name, "a")) == ROWS, "all rows are published")
+        d.wait(lambda: len(keys_of(kafka, name, "a")) == ROWS, "all rows are published", 120)
         keys = [e.key["k"] for e in topics.scan(kafka.bootstrap, [f"{name}.{name}.a"])]
         assert len(keys) == ROWS, f"{len(keys) - ROWS} rows twice"
         d.wait(lambda: capture.log.count("load_begin") > loads, "the other table is taken up by a load")
