@@ -432,7 +432,10 @@ event_decode(struct decoding *d, const struct json *o, struct progress_record *r
     if (i == ARRAY_LEN(event_names))
         decoding_fail(d, "kind");
     r->event = (enum progress_event_kind)i;
-    r->table = field_text(d, o, "table");
+    const char *table = field_text(d, o, "table");
+    if (r->copy && strcmp(table, r->table) != 0)
+        decoding_fail(d, "table");
+    r->table = table;
     r->version = (uint32_t)json_get_u64(o, "version", 0);
     r->schema = json_is_object(json_get(o, "schema")) ? json_get(o, "schema") : NULL;
     r->load = json_get_u64(o, "load", 0);
@@ -491,10 +494,9 @@ event_key(struct decoding *d, struct bytes rest, struct progress_record *out)
 static void
 version_key(struct decoding *d, struct bytes rest, struct progress_record *out)
 {
-    (void)d;
-    (void)rest;
     out->kind = PROGRESS_EVENT;
     out->copy = true;
+    out->table = arena_strn(d->arena, rest);
 }
 
 static void

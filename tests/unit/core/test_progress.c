@@ -114,6 +114,8 @@ a_bad_record_is_an_error_and_never_half_a_record(void **state)
         {"", "{\"v\":1}"},
         {"load/", "{\"v\":1,\"inc\":\"0000000000000001\",\"ranges\":[]}"},
         {"what/1", "{\"v\":1}"},
+        {"version/t", "{\"v\":1,\"inc\":\"0123456789abcdef\",\"epoch\":3,\"seq\":0,"
+                      "\"kind\":\"version\",\"table\":\"other\",\"pos\":null}"},
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct progress_record out;
