@@ -45,6 +45,7 @@ struct batch {
     uint32_t rows;
     bool load; /* SINK_LOAD may be used */
     bool unique;
+    bool loading; /* a load began and is not done */
 };
 
 static void
@@ -118,6 +119,7 @@ send(struct batch *b, enum sink_op op, size_t n, struct err *e)
                           .table = b->table->own.written,
                           .version = b->plan->table,
                           .op = op,
+                          .loading = b->loading,
                           .rows = l->list,
                           .changes = l->changes,
                           .n = n};
@@ -298,6 +300,9 @@ batch_write(struct lane *l, struct job *j, struct job_slice *s, struct err *e)
     const struct table *version = t->own.plan->table;
     bool log = version->rows == TABLE_APPEND ||
                (l->run->ops->every_change && l->run->ops->every_change(l->run->sink, version));
+    const struct json *loads = t->own.ck.loads;
+    b.loading =
+        loads && json_get_bool(loads, "begun", false) && !json_get_bool(loads, "loaded", false);
     if (!l->list)
         l->list = mem_array(LIST_MAX, sizeof(struct cell *));
     if (!l->changes && (log || l->run->manner.tells))

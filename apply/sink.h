@@ -125,6 +125,7 @@ struct sink_part {
     const char *table;
     const struct table *version;
     enum sink_op op;
+    bool loading;                      /* a load is not done: few of the keys are there */
     const struct cell *const *rows;    /* each version->column_count cells */
     const struct sink_change *changes; /* of each row; NULL unless APPEND or the sink's manner
                                           tells */

@@ -111,6 +111,9 @@ static const struct config_option options[] = {
     CHOICES(
         "iceberg.mode", "mirror|soft|history", "mirror", TASK,
         "mirror: the source's rows; soft: and _op, deleted rows stay; history: each change"),
+    CHOICES("iceberg.deletes", "position|equality", "position", TASK,
+            "how rows of an Iceberg table are deleted: position: found, marked; equality: by "
+            "value, which readers pay for"),
     CHOICE("iceberg.compression", "zstd|none", "zstd", TASK, "of data files"),
     MS("iceberg.commit.ms", 0, HOUR, "10000", TASK,
        "time between two commits of an Iceberg table"),

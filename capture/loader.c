@@ -201,7 +201,10 @@ run(void *arg)
         struct loader_order *o = ring_pop(l->orders, -1);
         if (o == NULL)
             return;
-        if (stop_asked(&l->stop))
+        bool stopped = stop_asked(&l->stop);
+        if (!stopped && o->abandon)
+            l->ops->snapshot_end(l->connection);
+        if (stopped || o->abandon)
             order_free(o);
         else
             work(l, o);
@@ -215,7 +218,7 @@ loader_new(struct session *s, unsigned number, struct source_loader *connection)
     l->session = s;
     l->ops = s->ops;
     l->connection = connection;
-    l->orders = ring_new(LOADER_ORDERS);
+    l->orders = ring_new(2 * LOADER_ORDERS); /* and abandons */
     stop_init(&l->stop, NULL);
     arena_init(&l->cursor_arena, 1024);
     position_init(&l->at, POSITION_NONE);
@@ -230,6 +233,14 @@ loader_give(struct loader *l, struct loader_order *o)
 {
     if (!ring_push(l->orders, o))
         mem_die("loader: used after close");
+}
+
+void
+loader_abandon(struct loader *l)
+{
+    struct loader_order *o = loader_order_new();
+    o->abandon = true;
+    loader_give(l, o);
 }
 
 void

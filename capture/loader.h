@@ -20,7 +20,8 @@ struct loader_order {
     struct window *window; /* likewise; not touched by the loader */
     struct table *table;   /* a reference */
     struct position p0;
-    bool whole; /* a table without a key: the rows of one snapshot, opened with restart */
+    bool whole;   /* a table without a key: the rows of one snapshot, opened with restart */
+    bool abandon; /* no chunk: a snapshot that is open goes */
     bool restart;
     const struct cell *after; /* with restart: key cells, NULL = from the first row */
     const struct cell *upto;  /* NULL = to the last row */
@@ -49,6 +50,9 @@ loader_order_new(void);
 /* Takes the order; at most LOADER_ORDERS at a time. */
 void
 loader_give(struct loader *l, struct loader_order *o);
+/* None of its orders is out, and the rest of a snapshot is not wanted. */
+void
+loader_abandon(struct loader *l);
 void
 loader_chunk_free(struct loader_chunk *c);
 /* Ends the thread; what it still held is freed. */

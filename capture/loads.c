@@ -39,6 +39,7 @@ struct load {
     uint64_t rows_total;
     bool estimated;
     struct position p0; /* of the snapshot, tables without a key */
+    bool whole;         /* one was ordered */
     struct load *next;
 };
 
@@ -226,8 +227,11 @@ bury(struct session *s, struct load *l)
     if (l->range.pending_count > 0)
         return;
     for (unsigned i = 0; i < s->loads->loader_count; i++)
-        if (s->loads->busy[i] == &l->range)
+        if (s->loads->busy[i] == &l->range) {
             s->loads->busy[i] = NULL;
+            if (l->whole)
+                loader_abandon(s->loads->loaders[i]);
+        }
     window_table_free(l->windows);
     free_load(s, l);
 }
@@ -287,6 +291,7 @@ end_load(struct session *s, struct load *l, struct err *e)
         return false;
     t->loaded = true;
     t->load = 0;
+    t->keyless_tries = 0;
     loads_drop(s, t);
     if (!tables_note(s, t, e))
         return false;
@@ -379,7 +384,7 @@ next_cells(struct session *s, struct range *r, struct loader_order *o, struct er
 static void
 order_whole(struct range *r, struct loader_order *o)
 {
-    o->whole = true;
+    o->whole = r->load->whole = true;
     if (r->restart) {
         keyless_order(r->load->t->keyless);
         position_copy(&r->load->p0, &o->p0);

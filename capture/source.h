@@ -210,6 +210,7 @@ struct source_ops {
      * table, or another snapshot, until its last chunk. */
     bool (*snapshot)(struct source_loader *l, const struct table *t, struct position *at,
                      struct err *e);
+    void (*snapshot_end)(struct source_loader *l); /* its rest is not wanted */
     bool (*estimate)(struct source_loader *l, const struct table *t,
                      struct source_estimate *out, struct err *e);
     /* txn_id: source_txn.id; the mark: LOW. */

@@ -52,7 +52,7 @@ commit_free(struct commit *c);
 /* All copy what they are given. */
 void
 commit_add_rows(struct commit *c, const struct data_file *f);
-/* Deletes of one data file (f->referenced). */
+/* Deletes of one data file (f->referenced), or equality deletes. */
 void
 commit_add_deletes(struct commit *c, const struct data_file *f);
 /* A live data file (its deletes go with it), or a live delete file. */

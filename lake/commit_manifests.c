@@ -246,6 +246,8 @@ check_deletes(struct commit *c, struct err *e)
     ok = lake_table_files(c->table, &files, e);
     for (size_t i = 0; ok && i < c->deletes.len; i++) {
         const char *path = c->deletes.items[i].file.referenced;
+        if (!path) /* by value: of every older file, whichever there are */
+            continue;
         const struct lake_file *f = path ? lake_files_find(&files, path) : NULL;
         if (!f && is_added(c, path))
             continue;

@@ -21,11 +21,13 @@ set_if_any(struct json *o, const char *key, int64_t v)
 }
 
 static struct file_sums
-sums_of(const struct entry_list *l)
+sums_of(const struct entry_list *l, bool equality)
 {
     struct file_sums s = {0};
     for (size_t i = 0; i < l->len; i++) {
         const struct data_file *f = &l->items[i].file;
+        if ((f->content == DATA_FILE_EQUALITY) != equality)
+            continue;
         s.files++;
         s.rows += f->rows;
         s.bytes += f->content_offset >= 0 ? f->content_size : f->size;
@@ -64,6 +66,8 @@ set_totals(struct json *o, const struct commit *c, const struct commit_attempt *
 {
     int64_t files[2] = {0}, rows[2] = {0};
     int64_t equality = parent_total(c, "total-equality-deletes");
+    if (equality >= 0) /* none of them is ever removed here */
+        equality += sums_of(&c->deletes, true).rows;
     int64_t bytes = parent_total(c, "total-files-size");
     for (size_t i = 0; i < t->len; i++) {
         const struct manifest_file *f = &t->files[i];
@@ -85,7 +89,8 @@ static struct json *
 summary_of(const struct commit *c, const struct commit_attempt *t)
 {
     struct json *o = json_object_new(), *value;
-    struct file_sums rows = sums_of(&c->rows), deletes = sums_of(&c->deletes);
+    struct file_sums rows = sums_of(&c->rows, false), deletes = sums_of(&c->deletes, false);
+    struct file_sums equality = sums_of(&c->deletes, true);
     bool vectors = c->table->state.metadata->version >= 3;
     const char *key;
     json_set(o, "operation", json_str(operation_of(c, t)));
@@ -95,19 +100,21 @@ summary_of(const struct commit *c, const struct commit_attempt *t)
     set_if_any(o, "added-records", rows.rows);
     set_if_any(o, "deleted-data-files", t->removed_data.files);
     set_if_any(o, "deleted-records", t->removed_data.rows);
-    set_if_any(o, "added-delete-files", deletes.files);
+    set_if_any(o, "added-delete-files", deletes.files + equality.files);
+    set_if_any(o, "added-equality-delete-files", equality.files);
+    set_if_any(o, "added-equality-deletes", equality.rows);
     set_if_any(o, vectors ? "added-dvs" : "added-position-delete-files", deletes.files);
     set_if_any(o, "added-position-deletes", deletes.rows);
     set_if_any(o, "removed-delete-files", t->removed_deletes.files);
     set_if_any(o, vectors ? "removed-dvs" : "removed-position-delete-files",
                t->removed_deletes.files);
     set_if_any(o, "removed-position-deletes", t->removed_deletes.rows);
-    set_if_any(o, "added-files-size", rows.bytes + deletes.bytes);
+    int64_t added = rows.bytes + deletes.bytes + equality.bytes;
+    set_if_any(o, "added-files-size", added);
     set_if_any(o, "removed-files-size", t->removed_data.bytes + t->removed_deletes.bytes);
     set_count(o, "changed-partition-count",
-              rows.files + deletes.files + t->removed_data.files > 0);
-    set_totals(o, c, t,
-               rows.bytes + deletes.bytes - t->removed_data.bytes - t->removed_deletes.bytes);
+              rows.files + deletes.files + equality.files + t->removed_data.files > 0);
+    set_totals(o, c, t, added - t->removed_data.bytes - t->removed_deletes.bytes);
     return o;
 }
 

@@ -4,7 +4,7 @@
  * before, its position is found (keys.c) and joins the deletes of its data file: a deletion
  * vector (version 3), a file of positions (version 2); a data file without a row left is
  * removed. Of two rows of one key in the same unit the earlier one, in a file of ours, is
- * deleted likewise. Equality deletes are never written.
+ * deleted likewise. Equality deletes are only written where iceberg.deletes asks (equality.h).
  *
  * What is durable when, and what a death leaves:
  *   1 data files, each when it is full, the last one in commit        orphans
@@ -30,7 +30,7 @@
 #include <stdlib.h>
 
 #include "apply/iceberg/bag.h"
-#include "apply/iceberg/iceberg.h"
+#include "apply/iceberg/equality.h"
 #include "base/fault.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -55,6 +55,7 @@ struct fill {
     struct keys keys;
     struct bag bag; /* TABLE_MULTISET */
     enum iceberg_mode mode;
+    struct equality *equality; /* NULL: rows that go are looked up */
     struct rows_file *file;
     struct new_file *files; /* the open one is the last */
     size_t len;
@@ -100,6 +101,7 @@ fill_drop(struct sink_lane *l)
     free_scratch(f);
     keys_free(&f->keys);
     bag_free(&f->bag);
+    equality_free(f->equality);
     if (f->fields != f->first)
         fields_free(f->fields);
     fields_free(f->first);
@@ -158,6 +160,7 @@ fill_new(struct sink_lane *l, const struct sink_part *p, struct err *e)
     if (!keys_index_open(index, config_text(l->sink->conf.config, "data.dir"), t, f->first, e))
         return false;
     keys_init(&f->keys, f->first, index->index);
+    f->equality = hidden ? NULL : equality_new(l->sink, p, f->first);
     return true;
 }
 
@@ -270,9 +273,11 @@ add_row(struct sink_lane *l, const struct cell *row, const struct sink_change *c
 /* ---- keys ---- */
 
 MUST static bool
-key_slot(struct fill *f, const struct cell *row, uint64_t **out, struct err *e)
+key_slot(struct sink_lane *l, const struct cell *row, uint64_t **out, struct err *e)
 {
+    struct fill *f = l->fill;
     const struct fields *x = f->fields;
+    size_t before = keys_count(&f->keys);
     for (uint32_t i = 0; i < x->key_len; i++) {
         uint32_t at = x->key[i];
         const struct lake_field *field = x->schema.fields + at;
@@ -283,7 +288,12 @@ key_slot(struct fill *f, const struct cell *row, uint64_t **out, struct err *e)
             return err_set(e, MR_LAKE_VALUE, "column %s: no value in the key", field->name);
     }
     *out = keys_put(&f->keys, f->native);
-    return true;
+    if (!f->equality || keys_count(&f->keys) == before)
+        return true;
+    const char *location = "";
+    if (!equality_open(f->equality))
+        location = arena_printf(&f->mem, "%s.parquet", name_file(l, ".parquet"));
+    return equality_add(f->equality, l->catalog->storage, location, f->native, e);
 }
 
 /* A row that the unit wrote is gone. */
@@ -308,7 +318,7 @@ count_row(struct sink_lane *l, const struct sink_part *p, size_t i, struct err *
 {
     struct fill *f = l->fill;
     uint64_t *slot, at;
-    if (!key_slot(f, p->rows[i], &slot, e))
+    if (!key_slot(l, p->rows[i], &slot, e))
         return false;
     size_t content = (size_t)(slot - f->keys.own);
     if (p->op == SINK_DELETE)
@@ -330,7 +340,7 @@ write_row(struct sink_lane *l, const struct sink_part *p, size_t i, struct err *
         return add_row(l, p->rows[i], c, &at, e);
     if (p->version->rows == TABLE_MULTISET)
         return count_row(l, p, i, e);
-    if (!key_slot(f, p->rows[i], &slot, e))
+    if (!key_slot(l, p->rows[i], &slot, e))
         return false;
     forget_own(f, slot);
     if (p->op == SINK_DELETE && f->mode == ICEBERG_MIRROR)
@@ -425,6 +435,20 @@ delete_found(struct sink_lane *l, const struct found *x, struct err *e)
     return add_deletes(l, file->path, &x->rows, e);
 }
 
+/* Rows of the table that the unit's keys had, without looking for them. */
+MUST static bool
+delete_equal(struct sink_lane *l, struct err *e)
+{
+    struct fill *f = l->fill;
+    struct data_file out;
+    if (!equality_open(f->equality))
+        return true;
+    if (!equality_finish(f->equality, &f->mem, &out, e))
+        return false;
+    commit_add_deletes(f->commit, &out);
+    return true;
+}
+
 /* Of the rows of a multiset that go, the unit's own go first. */
 static void
 cancel_own(struct fill *f)
@@ -499,7 +523,8 @@ build(struct sink_lane *l, struct err *e)
     if (!close_file(l->fill, e))
         return false;
     FAULT("iceberg.rows.after");
-    bool ok = delete_old(l, e) && add_own_files(l, e);
+    bool ok =
+        (l->fill->equality ? delete_equal(l, e) : delete_old(l, e)) && add_own_files(l, e);
     FAULT("iceberg.deletes.after");
     return ok;
 }

@@ -165,6 +165,7 @@ const struct source_ops source_mysql = {
     .mark = loader_mark,
     .chunk = chunk_read,
     .snapshot = snapshot_open,
+    .snapshot_end = snapshot_close,
     .estimate = loader_estimate,
     .mark_covers_txn = source_mysql_covers,
 };

@@ -30,6 +30,22 @@ the_last_change_of_a_key_wins(void **state)
 }
 
 static void
+what_a_content_has_more_or_less_is_counted(void **state)
+{
+    struct fold f;
+    static const enum change_op ops[] = {OP_CREATE, OP_READ, OP_DELETE, OP_UPDATE, OP_CREATE};
+    fold_init(&f, true);
+    for (size_t i = 0; i < ARRAY_LEN(ops); i++)
+        fold_add(&f, BYTES_LIT("a"), ops[i], NULL);
+    fold_add(&f, BYTES_LIT("b"), OP_DELETE, NULL);
+    fold_add(&f, BYTES_LIT("b"), OP_DELETE, NULL);
+    fold_add(&f, BYTES_LIT("b"), OP_CREATE, NULL);
+    assert_int_equal(f.entries[0].net, 2);
+    assert_int_equal(f.entries[1].net, -1);
+    fold_free(&f);
+}
+
+static void
 a_key_created_and_deleted_in_the_batch_is_transient(void **state)
 {
     struct fold f;
@@ -92,6 +108,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_change_of_a_key_wins),
+        cmocka_unit_test(what_a_content_has_more_or_less_is_counted),
         cmocka_unit_test(a_key_created_and_deleted_in_the_batch_is_transient),
         cmocka_unit_test(random_changes_fold_to_the_same_state_as_applying_them_one_by_one),
     };
