@@ -7,14 +7,6 @@
 
 #define LOGGED_FROM 90600
 
-static const char cascades_sql[] =
-    "SELECT constraint_schema, table_name, constraint_name, referenced_table_name, "
-    "delete_rule, "
-    "update_rule FROM information_schema.referential_constraints WHERE "
-    "delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR "
-    "update_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') "
-    "ORDER BY constraint_schema, table_name, constraint_name";
-
 /* The server logs what its foreign keys do. */
 MUST static bool
 are_logged(struct mysql_conn *c, struct arena *a, bool *out, struct err *e)
@@ -32,41 +24,79 @@ are_logged(struct mysql_conn *c, struct arena *a, bool *out, struct err *e)
 }
 
 static bool
-is_selected(const struct discover *d, struct bytes db, struct bytes table)
+has(struct bytes line, const char *text)
 {
-    for (size_t i = 0; i < d->tables_len; i++)
-        if (bytes_eq(bytes_str(d->tables[i].db), db) &&
-            bytes_eq(bytes_str(d->tables[i].table), table))
+    return memmem(line.p, line.n, text, strlen(text)) != NULL;
+}
+
+/* Is it a line of SHOW CREATE TABLE that says a foreign key with an action? */
+static bool
+acts(struct bytes line)
+{
+    static const char *const actions[] = {"ON DELETE CASCADE", "ON DELETE SET",
+                                          "ON UPDATE CASCADE", "ON UPDATE SET"};
+    if (line.n < 14 || memcmp(line.p, "  CONSTRAINT `", 14) != 0 ||
+        !has(line, " FOREIGN KEY ("))
+        return false;
+    size_t tail = line.n;
+    while (tail > 0 && line.p[tail - 1] != ')')
+        tail--;
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+        if (has(bytes_of(line.p + tail, line.n - tail), actions[i]))
             return true;
     return false;
 }
 
-static const char *
-rule(struct discover *d, struct bytes text)
+static void
+take_lines(struct discover *d, const struct discover_table *t, struct bytes text)
 {
-    return arena_strn(&d->mem, text);
+    while (text.n > 0) {
+        const uint8_t *end = memchr(text.p, '\n', text.n);
+        size_t n = end ? (size_t)(end - text.p) : text.n;
+        struct bytes line = bytes_of(text.p, n);
+        text = bytes_of(text.p + n, text.n - n);
+        text.p += text.n > 0;
+        text.n -= text.n > 0;
+        if (!acts(line))
+            continue;
+        line = bytes_of(line.p + 2, line.n - 2 - (line.p[line.n - 1] == ','));
+        const char **list = arena_alloc(&d->mem, (d->cascades_len + 1) * sizeof(char *));
+        for (size_t i = 0; i < d->cascades_len; i++)
+            list[i] = d->cascades[i];
+        list[d->cascades_len++] =
+            arena_printf(&d->mem, "table %s.%s: %.*s", t->db, t->table,
+                         (int)(line.n < 300 ? line.n : 300), (const char *)line.p);
+        d->cascades = list;
+    }
+}
+
+/* By SHOW CREATE TABLE: information_schema shows foreign keys only to who may do more than
+ * SELECT. */
+MUST static bool
+look_at(struct mysql_conn *c, struct discover *d, const struct discover_table *t, struct err *e)
+{
+    struct mysql_rows r;
+    struct arena a;
+    struct buf sql = {0};
+    arena_init(&a, 0);
+    buf_add_str(&sql, "SHOW CREATE TABLE ");
+    mysql_quote_table(bytes_str(t->db), bytes_str(t->table), &sql);
+    bool ok = mysql_conn_select(c, buf_bytes(&sql), &a, &r, e);
+    if (ok && r.rows == 1 && r.columns >= 2 && r.cells[1].p)
+        take_lines(d, t, r.cells[1]);
+    buf_free(&sql);
+    arena_free(&a);
+    return ok;
 }
 
 bool
 discover_cascades(struct mysql_conn *c, struct discover *d, struct err *e)
 {
-    struct mysql_rows r;
     bool logged;
     if (!are_logged(c, &d->mem, &logged, e))
         return false;
-    if (logged)
-        return true;
-    if (!mysql_conn_select(c, bytes_str(cascades_sql), &d->mem, &r, e))
-        return false;
-    d->cascades = arena_zalloc(&d->mem, (r.rows + 1) * sizeof(char *));
-    for (size_t i = 0; i < r.rows; i++) {
-        const struct bytes *row = r.cells + i * r.columns;
-        if (!is_selected(d, row[0], row[1]))
-            continue;
-        d->cascades[d->cascades_len++] = arena_printf(
-            &d->mem, "table %s.%s, foreign key %s to %s (on delete %s, on update %s)",
-            rule(d, row[0]), rule(d, row[1]), rule(d, row[2]), rule(d, row[3]), rule(d, row[4]),
-            rule(d, row[5]));
-    }
+    for (size_t i = 0; !logged && i < d->tables_len; i++)
+        if (!look_at(c, d, &d->tables[i], e))
+            return false;
     return true;
 }
