@@ -17,7 +17,7 @@ parquet_bloom_init(struct parquet_bloom *b, size_t bytes)
     b->bytes = PARQUET_BLOOM_BLOCK;
     while (b->bytes * 2 <= bytes)
         b->bytes *= 2;
-    b->distinct = 0;
+    b->distinct = b->waiting = 0;
     b->blocks = mem_zalloc(b->bytes);
 }
 
@@ -31,7 +31,7 @@ void
 parquet_bloom_reset(struct parquet_bloom *b)
 {
     memset(b->blocks, 0, b->bytes);
-    b->distinct = 0;
+    b->distinct = b->waiting = 0;
 }
 
 static inline size_t
@@ -40,8 +40,8 @@ block_of(size_t bytes, uint64_t hash)
     return (size_t)((hash >> 32) * (bytes / PARQUET_BLOOM_BLOCK) >> 32);
 }
 
-void
-parquet_bloom_add(struct parquet_bloom *b, uint64_t hash)
+static void
+set_bits(struct parquet_bloom *b, uint64_t hash)
 {
     uint32_t *block = b->blocks[block_of(b->bytes, hash)];
     uint32_t news = 0;
@@ -51,6 +51,23 @@ parquet_bloom_add(struct parquet_bloom *b, uint64_t hash)
         block[i] |= bit;
     }
     b->distinct += news != 0;
+}
+
+static void
+settle(struct parquet_bloom *b)
+{
+    for (unsigned i = 0; i < b->waiting; i++)
+        set_bits(b, b->ahead[i]);
+    b->waiting = 0;
+}
+
+void
+parquet_bloom_add(struct parquet_bloom *b, uint64_t hash)
+{
+    __builtin_prefetch(b->blocks[block_of(b->bytes, hash)], 1);
+    b->ahead[b->waiting++] = hash;
+    if (b->waiting == PARQUET_BLOOM_AHEAD)
+        settle(b);
 }
 
 /* A block's number is the hash's upper bits: half as many blocks, one bit less. */
@@ -71,6 +88,7 @@ void
 parquet_bloom_put(struct parquet_bloom *b, struct buf *out)
 {
     struct thrift_writer t = {.out = out};
+    settle(b);
     size_t bytes = fold(b);
     thrift_i32(&t, 1, (int32_t)bytes);
     for (int16_t id = 2; id <= 4; id++) { /* algorithm BLOCK, hash XXHASH, no compression */

@@ -8,11 +8,14 @@
 #include "base/bytes.h"
 
 #define PARQUET_BLOOM_BLOCK 32
+#define PARQUET_BLOOM_AHEAD 16 /* values whose blocks are on their way from memory */
 
 struct parquet_bloom {
     uint32_t (*blocks)[8];
     size_t bytes;      /* a power of two */
     uint64_t distinct; /* values that set a bit: close to the number of different ones */
+    uint64_t ahead[PARQUET_BLOOM_AHEAD];
+    unsigned waiting; /* of them */
 };
 
 /* bytes: rounded down to a power of two, at least one block. */
