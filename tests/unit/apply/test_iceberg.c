@@ -259,11 +259,11 @@ answers_come(struct sink_rig *r)
 
 /* ---- the tests ---- */
 
-/* 30 units of up to 60 changes; some of them on one key several times. */
+/* 20 units of up to 60 changes; some of them on one key several times. */
 static void
 random_units(struct world *w, struct prng *g, struct sink_rig *r)
 {
-    for (int unit = 0; unit < 30; unit++) {
+    for (int unit = 0; unit < 20; unit++) {
         size_t n = prng_below(g, 60);
         begin(r, SINK_BASE);
         for (size_t i = 0; i < n; i++) {
