@@ -435,11 +435,13 @@ def test_other_readers_read_every_snapshot_as_the_truth(driver, warehouse, reade
 
 @pytest.mark.slow
 @pytest.mark.skipif(trino.jdk() is None, reason="Trino needs a JDK 25 (MILLRACE_JDK25)")
-@pytest.mark.parametrize("version", [2, 3])
-def test_trino_reads_every_snapshot_as_the_truth(driver, warehouse, tmp_path, version):
-    with Driver(driver, warehouse.uri) as d:
-        h = History(d, warehouse, version, SCHEMA, seed=version)
-        live_through_everything(h)
-        with trino.Trino(tmp_path / "trino", warehouse) as t:
+def test_trino_reads_every_snapshot_as_the_truth(driver, tmp_path):
+    lakes, histories = {f"v{version}": Warehouse(tmp_path / f"v{version}") for version in (2, 3)}, {}
+    for name, lake in lakes.items():
+        with Driver(driver, lake.uri) as d:
+            histories[name] = History(d, lake, int(name[1:]), SCHEMA, seed=int(name[1:]))
+            live_through_everything(histories[name])
+    with trino.Trino(tmp_path / "trino", **lakes) as t:
+        for name, h in histories.items():
             for snapshot, expected in h.snapshots:
-                expected.check(*t.read("ns.t", snapshot), f"Trino at {snapshot}")
+                expected.check(*t.read(f"{name}.ns.t", snapshot), f"Trino, {name} at {snapshot}")

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 import urllib.request
 import uuid
 import zipfile
@@ -17,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from lib.lake import cell
-from stack import Ports
+from stack import Ports, wait_until
 
 TRINO, SQLITE = "483", "3.54.1.0"
 PARTS = {"trino-main": "lib", "trino-iceberg": "plugin/iceberg", "trino-hdfs": "plugin/iceberg/hdfs"}
@@ -34,7 +33,7 @@ iceberg.jdbc-catalog.default-warehouse-dir={warehouse}
 iceberg.jdbc-catalog.schema-version=V0
 fs.hadoop.enabled=true
 """
-START_SECONDS = 300
+START_SECONDS = 600
 
 
 def jdk():
@@ -69,9 +68,9 @@ def prepare():
 
 
 class Trino:
-    """A server over one warehouse; `with Trino(folder, warehouse) as t`."""
+    """A server over warehouses by name; `with Trino(folder, lake=warehouse) as t: t.read("lake.ns.t", snapshot)`."""
 
-    def __init__(self, folder, warehouse):
+    def __init__(self, folder, **warehouses):
         self.folder, self.port, self.process = Path(folder), Ports.take(), None
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / "catalog").mkdir(parents=True)
@@ -79,8 +78,9 @@ class Trino:
             f"coordinator=true\nnode-scheduler.include-coordinator=true\nhttp-server.http.port={self.port}\n"
             f"discovery.uri=http://127.0.0.1:{self.port}\ncatalog.management=static\n")
         (self.folder / "log.properties").write_text("io.trino=WARN\n")
-        (self.folder / "catalog/lake.properties").write_text(
-            CATALOG.format(database=warehouse.database, warehouse=warehouse.location))
+        for name, warehouse in warehouses.items():
+            (self.folder / f"catalog/{name}.properties").write_text(
+                CATALOG.format(database=warehouse.database, warehouse=warehouse.location))
 
     def __enter__(self):
         home = prepare()
@@ -92,15 +92,20 @@ class Trino:
             self.process = subprocess.Popen(
                 [f"{jdk()}/bin/java", "-Xmx1500m", "--add-modules=jdk.incubator.vector", *(f"-D{k}={v}" for k, v in settings.items()),
                  "--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED", "-cp", f"{home}/lib/*",
-                 home / "Main.java"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        end = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                self.query("SELECT 1")
-                return self
-            except (OSError, Starting) as error:
-                assert self.process.poll() is None and time.monotonic() < end, f"{error}; {self.folder}/log"
-                time.sleep(0.5)
+                 home / "Main.java"], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            wait_until(self.ready, START_SECONDS, f"Trino ({self.folder}/log)")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def ready(self):
+        assert self.process.poll() is None, f"Trino ended: {self.folder}/log"
+        try:
+            return self.query("SELECT 1")
+        except (OSError, Starting):
+            return False
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -112,12 +117,12 @@ class Trino:
 
     def query(self, sql):
         """(columns [(name, type)], rows) by the plain statement protocol."""
-        headers = {"X-Trino-User": "t", "X-Trino-Catalog": "lake", "X-Trino-Time-Zone": "UTC",
+        headers = {"X-Trino-User": "t", "X-Trino-Time-Zone": "UTC",
                    "X-Trino-Client-Capabilities": "PARAMETRIC_DATETIME"}
         ask = urllib.request.Request(f"http://127.0.0.1:{self.port}/v1/statement", sql.encode(), headers)
         columns, rows = [], []
         while ask:
-            answer = json.load(urllib.request.urlopen(ask, timeout=60))
+            answer = json.load(urllib.request.urlopen(ask, timeout=300))
             if "error" in answer:
                 kind = Starting if answer["error"]["errorName"] == "SERVER_STARTING_UP" else RuntimeError
                 raise kind(answer["error"]["message"])
