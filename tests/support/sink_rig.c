@@ -70,7 +70,7 @@ bool
 sink_rig_open(struct sink_rig *r, const char *uri, const char *const *settings,
               const char *task, uint64_t instance, struct err *e)
 {
-    *r = (struct sink_rig){.config = config_new(), .version = make_version()};
+    *r = (struct sink_rig){.config = config_new(), .version = make_version(), .table = "t"};
     arena_init(&r->mem, 0);
     arena_init(&r->unit, 0);
     bool ok = uri_parse(uri, &r->uri, e);
@@ -100,8 +100,14 @@ sink_rig_close(struct sink_rig *r)
 bool
 sink_rig_create(struct sink_rig *r, struct err *e)
 {
+    return sink_rig_step(r, SINK_CREATE, NULL, e);
+}
+
+bool
+sink_rig_step(struct sink_rig *r, enum sink_ddl what, const char *other, struct err *e)
+{
     const struct sink_step step = {
-        .what = SINK_CREATE, .db = "shop", .table = "t", .to = r->version};
+        .what = what, .db = "shop", .table = "t", .other = other, .to = r->version};
     return r->ops->ddl(r->lane, &step, e);
 }
 
@@ -142,7 +148,7 @@ sink_rig_write(struct sink_rig *r, enum sink_op op, const struct sink_rig_row *r
                                           (uint64_t)rows[i].n * 1000};
     }
     const struct sink_part part = {.db = "shop",
-                                   .table = "t",
+                                   .table = r->table,
                                    .version = r->version,
                                    .op = op,
                                    .rows = cells,

@@ -22,6 +22,7 @@ struct sink_rig {
     struct arena unit;       /* of the open unit's rows */
     struct sink_point point; /* the checkpoint that the next unit is built on */
     size_t claimed;          /* checkpoints that the claim found */
+    const char *table;       /* that rows are written to: "t", or a hidden one */
 };
 
 struct sink_rig_row {
@@ -38,6 +39,9 @@ void
 sink_rig_close(struct sink_rig *r);
 MUST bool
 sink_rig_create(struct sink_rig *r, struct err *e);
+/* A step on shop.t; other: the hidden table's name. */
+MUST bool
+sink_rig_step(struct sink_rig *r, enum sink_ddl what, const char *other, struct err *e);
 /* SINK_OTHER: r->point is what is stored. */
 MUST bool
 sink_rig_begin(struct sink_rig *r, enum sink_begin *outcome, struct err *e);

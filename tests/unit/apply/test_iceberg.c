@@ -478,6 +478,116 @@ a_checkpoint_without_rows_is_no_snapshot(void **state)
     world_end(&w);
 }
 
+/* ---- a re-sync: a hidden table is filled and takes the place of the target's ---- */
+
+#define COPYING  "{\"intent\":{\"kind\":\"copy\"},\"loads\":{\"table\":\"t2\"}}"
+#define FILLING  "{\"loads\":{\"table\":\"t2\"}}"
+#define FILLED   "{\"unit\":1,\"loads\":{\"table\":\"t2\"}}"
+#define SWAPPING "{\"intent\":{\"kind\":\"swap\"},\"loads\":{\"table\":\"t2\"}}"
+#define SWAPPED  "{\"unit\":2}"
+
+static size_t
+snapshots(const struct world *w)
+{
+    struct snapshot s;
+    struct view v = view_begin(w);
+    size_t n = 0;
+    while (metadata_snapshot_at(v.table->state.metadata, n, &s))
+        n++;
+    view_end(&v);
+    return n;
+}
+
+/* Dies, and the next one goes on at the state that it must find. */
+static void
+die_and_go_on(struct world *w, struct sink_rig *r, uint64_t *instance, const char *state)
+{
+    sink_rig_close(r);
+    open_rig(w, r, ++*instance);
+    if (!bytes_eq(r->point.state, bytes_str(state)))
+        fail_msg("%.*s is stored, not %s", (int)r->point.state.n,
+                 (const char *)r->point.state.p, state);
+}
+
+static void
+store(struct sink_rig *r, const char *state)
+{
+    begin(r, SINK_BASE);
+    MUST_PASS(sink_rig_commit(r, state, &must_e));
+}
+
+/* deaths: behind every step, done or not yet told. */
+static void
+resync(struct world *w, struct sink_rig *r, bool deaths)
+{
+    uint64_t instance = 1;
+    store(r, COPYING);
+    if (deaths)
+        die_and_go_on(w, r, &instance, COPYING);
+    MUST_PASS(sink_rig_step(r, SINK_COPY, "t2", &must_e));
+    if (deaths) {
+        die_and_go_on(w, r, &instance, COPYING);
+        MUST_PASS(sink_rig_step(r, SINK_COPY, "t2", &must_e));
+    }
+    store(r, FILLING);
+    if (deaths)
+        die_and_go_on(w, r, &instance, FILLING);
+    check_rows(w);
+    r->table = "t2";
+    begin(r, SINK_BASE);
+    for (int64_t id = 5; id < 15; id++)
+        put(NULL, r, id, id + 100);
+    MUST_PASS(sink_rig_commit(r, FILLED, &must_e));
+    if (deaths)
+        die_and_go_on(w, r, &instance, FILLED);
+    check_rows(w);
+    store(r, SWAPPING);
+    size_t before = snapshots(w);
+    if (deaths) {
+        die_and_go_on(w, r, &instance, SWAPPING);
+        before = snapshots(w); /* and the claim's */
+    }
+    MUST_PASS(sink_rig_step(r, SINK_SWAP, "t2", &must_e));
+    assert_int_equal(snapshots(w), before + 1); /* no reader sees a gap */
+    if (deaths) {
+        die_and_go_on(w, r, &instance, SWAPPING);
+        MUST_PASS(sink_rig_step(r, SINK_SWAP, "t2", &must_e));
+    }
+    store(r, SWAPPED);
+}
+
+static void
+check_resync(bool deaths)
+{
+    struct world w = world_begin(3);
+    struct sink_rig r;
+    first_unit(&w, &r);
+    resync(&w, &r, deaths);
+    for (int64_t id = 0; id < 15; id++)
+        w.model[id] = id < 5 ? NONE : id + 100;
+    check_rows(&w);
+    check_state(&w, SWAPPED);
+    r.table = "t";
+    begin(&r, SINK_BASE);
+    put(&w, &r, 7, 700); /* of a file that was the hidden table's */
+    commit(&w, &r);
+    check_rows(&w);
+    sink_rig_close(&r);
+    world_end(&w);
+}
+
+static void
+a_re_sync_replaces_the_content_in_one_snapshot(void **state)
+{
+    check_resync(false);
+}
+
+static void
+a_re_sync_survives_a_death_behind_every_step(void **state)
+{
+    check_resync(true);
+}
+
 /* ---- the index of a large file ---- */
 
 #define LARGE 120000 /* rows: above the index's least */
@@ -621,6 +731,8 @@ main(void)
         cmocka_unit_test(an_owner_that_was_overtaken_within_its_unit_commits_nothing),
         cmocka_unit_test(a_table_of_another_task_is_refused),
         cmocka_unit_test(a_checkpoint_without_rows_is_no_snapshot),
+        cmocka_unit_test(a_re_sync_replaces_the_content_in_one_snapshot),
+        cmocka_unit_test(a_re_sync_survives_a_death_behind_every_step),
         cmocka_unit_test(upserts_are_right_whatever_became_of_the_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
