@@ -90,7 +90,7 @@ class Work:
             flying += made > self.tick()
             self.apply.start()
             if i % 2:
-                self.goes_on(f"apply goes on after kill {i}")
+                self.goes_on(f"apply goes on after kill {i}", 180)
         return flying
 
 
