@@ -100,6 +100,18 @@ dispatch_open(struct apply_run *r, struct apply_table *t);
 void
 job_free(struct job *j);
 
+/* ---- moves.c ---- */
+/* A version event was read. */
+void
+moves_note(struct apply_table *t, const struct progress_record *rec);
+/* *may false: the decision's event waits for another table's. False: it would wait for ever. */
+MUST bool
+moves_may(struct apply_run *r, const struct gate_decision *d, bool *may, struct err *e);
+/* What a version event says of a rename, into ev. */
+MUST bool
+moves_take(struct apply_run *r, const struct gate_event *from, struct job_event *ev,
+           struct err *e);
+
 /* ---- report.c ---- */
 void
 report_start(struct apply_run *r);

@@ -34,6 +34,7 @@ job_free(struct job *j)
         free(s->parts);
     }
     free(j->slices);
+    free(j->event.to_table);
     free(j);
 }
 
@@ -90,6 +91,7 @@ dispatch_open(struct apply_run *r, struct apply_table *t)
         return;
     struct job *j = job_new(JOB_OPEN, 1);
     j->slices[0].table = t;
+    t->own.entered = t->enters.epoch != 0;
     t->state = TABLE_OPENING;
     send(r, t->lane, j);
 }
@@ -129,17 +131,19 @@ check_thin(struct apply_table *t)
     t->thin = false;
 }
 
-static void
-take_event(struct apply_run *r, const struct gate_decision *d, struct job *j)
+MUST static bool
+take_event(struct apply_run *r, const struct gate_decision *d, struct job *j, struct err *e)
 {
     if (!d->event)
-        return;
+        return true;
     if (d->event->table < r->tables_len)
         j->event.table = r->tables[d->event->table];
     j->event.kind = d->event->kind;
     j->event.id = d->event->id;
-    if (j->event.table && d->event->kind == EVENT_VERSION)
-        j->event.plan = tables_plan(j->event.table, d->event->version);
+    if (!j->event.table || d->event->kind != EVENT_VERSION)
+        return true;
+    j->event.plan = tables_plan(j->event.table, d->event->version);
+    return moves_take(r, d->event, &j->event, e);
 }
 
 static uint64_t
@@ -148,8 +152,9 @@ idle_us(const struct apply_run *r)
     return r->manner.idle_us ? r->manner.idle_us : IDLE_STORE_US;
 }
 
-static void
-take(struct apply_run *r, struct apply_table **tables, size_t n, const struct gate_decision *d)
+MUST static bool
+take(struct apply_run *r, struct apply_table **tables, size_t n, const struct gate_decision *d,
+     struct err *e)
 {
     struct job *j = job_new(JOB_BATCH, n);
     j->cut = d->cut;
@@ -157,7 +162,10 @@ take(struct apply_run *r, struct apply_table **tables, size_t n, const struct ga
     j->commit_us = d->commit_us;
     j->rows = d->rows;
     j->bytes = d->bytes;
-    take_event(r, d, j);
+    if (!take_event(r, d, j, e)) {
+        job_free(j);
+        return false;
+    }
     uint64_t now = clock_mono_us();
     for (size_t i = 0; i < n; i++) {
         struct job_slice *s = j->slices + i;
@@ -173,6 +181,7 @@ take(struct apply_run *r, struct apply_table **tables, size_t n, const struct ga
         tables[i]->due_us = 0;
     }
     send(r, tables[0]->lane, j);
+    return true;
 }
 
 static bool
@@ -214,17 +223,36 @@ note_end(struct apply_table *t, const struct gate_decision *d)
 }
 
 /* Keeps the stored checkpoint of a quiet table near the present. */
-static void
-store_idle(struct apply_run *r, struct apply_table **tables, size_t n)
+MUST static bool
+store_idle(struct apply_run *r, struct apply_table **tables, size_t n, struct err *e)
 {
     struct apply_table *t = tables[0];
     struct gate_decision d;
     uint64_t now = clock_mono_us();
     if (t->in_flight || now - t->stored_us < idle_us(r))
-        return;
+        return true;
     t->stored_us = now;
-    if (gate_idle(r->gate, r->by_task ? GATE_ALL : t->gate, &d))
-        take(r, tables, n, &d);
+    return !gate_idle(r->gate, r->by_task ? GATE_ALL : t->gate, &d) ||
+           take(r, tables, n, &d, e);
+}
+
+MUST static bool
+take_one(struct apply_run *r, struct apply_table *t, const struct gate_decision *d,
+         bool *worked, struct err *e)
+{
+    bool may;
+    if (!moves_may(r, d, &may, e)) {
+        if (e->class != ERR_TABLE)
+            return false;
+        tables_stop(t, e);
+        err_clear(e);
+        return true;
+    }
+    tables_touch(t);
+    if (may && !take(r, &t, 1, d, e))
+        return false;
+    *worked |= may;
+    return true;
 }
 
 MUST static bool
@@ -240,15 +268,10 @@ dispatch_table(struct apply_run *r, struct apply_table *t, bool *worked, struct 
         if (!gate_decide(r->gate, t->gate, false, &d, e))
             return err_wrap(e, "%s", t->target);
         note_end(t, &d);
-        if (d.ready && worth(t, &d) && due(r, t, &d)) {
-            take(r, &t, 1, &d);
-            t->dirty = true;
-            *worked = true;
-            return true;
-        }
+        if (d.ready && worth(t, &d) && due(r, t, &d))
+            return take_one(r, t, &d, worked, e);
     }
-    store_idle(r, &t, 1);
-    return true;
+    return store_idle(r, &t, 1, e);
 }
 
 /* consistency task: every table that is not stopped, or none while one is being opened. */
@@ -298,14 +321,12 @@ dispatch_group(struct apply_run *r, struct apply_table **tables, size_t n, bool 
         for (size_t i = 0; i < n; i++)
             note_end(tables[i], &d);
         if (d.ready) {
-            take(r, tables, n, &d);
             tables_touch(tables[0]);
             *worked = true;
-            return true;
+            return take(r, tables, n, &d, e);
         }
     }
-    store_idle(r, tables, n);
-    return true;
+    return store_idle(r, tables, n, e);
 }
 
 static bool

@@ -41,13 +41,17 @@ table_done(struct apply_table *t, const struct job *j, const struct job_slice *s
         if (j->commit_us && now > j->commit_us)
             metric_observe_us(t->m_latency, now - j->commit_us);
     }
-    if (s->store)
+    if (s->store) {
         t->stored_us = clock_mono_us();
+        t->done_cut = j->cut;
+    }
+    if (cut_id_cmp(t->enters, t->done_cut) <= 0)
+        t->enters = (struct cut_id){0, 0};
     if (j->event.table != t)
         return;
     if (j->event.kind == EVENT_LOAD_BEGIN)
         t->loading = true;
-    if (j->event.kind == EVENT_LOAD_END)
+    if (j->event.kind == EVENT_LOAD_END || j->event.enters)
         t->loading = false;
     t->reported = false;
 }

@@ -228,7 +228,10 @@ run_event(struct lane *l, struct job *j, struct apply_table **tables, struct err
         return false;
     if (!needed) {
         steps_note(t, &j->event);
-        return lane_store(l, tables, j->len, j, e);
+        if (!lane_store(l, tables, j->len, j, e))
+            return false;
+        steps_refresh(t);
+        return true;
     }
     uint32_t version = j->event.plan ? j->event.plan->number : 0;
     return steps_intend(l, t, &step, j->event.id, version, e) &&

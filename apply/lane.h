@@ -30,6 +30,10 @@ struct job_event {
     enum progress_event_kind kind;
     struct cut_id id;
     const struct plan *plan; /* EVENT_VERSION */
+    char *to_table; /* the table is renamed to this one of the same database; owned; NULL: no */
+    bool replaces;  /* .. which the task wrote before */
+    bool dropped;   /* at the source */
+    bool enters;    /* another table was renamed to this one, just before */
 };
 
 struct job {
@@ -116,5 +120,8 @@ steps_intent_version(const struct checkpoint *ck);
 /* What an event without a step changes in own.next. */
 void
 steps_note(struct apply_table *t, const struct job_event *ev);
+/* What the stored checkpoint says of where rows go. */
+void
+steps_refresh(struct apply_table *t);
 
 #endif

@@ -99,6 +99,8 @@ struct sink_step {
         *renames; /* EVOLVE: columns of `from` that have other names in `to` */
     size_t rename_count;
     bool empty; /* EVOLVE: the table has no rows, none can come out otherwise */
+    bool moves; /* SWAP: `other` is a table of its own, under its own name; there may be no
+                   `table` yet */
 };
 
 enum sink_op {

@@ -21,7 +21,11 @@
  * the same way, through a hidden table. A version that an empty hidden table cannot be altered
  * to makes it anew.
  *
+ * A table that takes another name at the source does so here: a SWAP without a load, by the
+ * lane of the old name; the new name's version event comes after it (apply/moves.c).
+ *
  * `loads` of the checkpoint: {own: the table holds nothing but what this incarnation wrote,
+ * gone: it was renamed away, absent when it is there,
  * table: the hidden table, absent when rows go to the target itself, begun: a load began,
  * loaded, others: per
  * partition [offset, epoch, seq] of the last record that other incarnations applied: if it is
@@ -106,6 +110,29 @@ read_loads(struct apply_table *t)
     o->written = written;
     o->hidden = hidden != NULL;
     o->own = o->ck.loads && json_get_bool(o->ck.loads, "own", false);
+    o->gone = o->ck.loads && json_get_bool(o->ck.loads, "gone", false);
+}
+
+void
+steps_refresh(struct apply_table *t)
+{
+    read_loads(t);
+}
+
+/* Its rows stand under another name; made again, it begins without any. */
+static void
+set_gone(struct checkpoint *ck)
+{
+    set_loads(ck, true, NULL, true);
+    json_set(ck->loads, "gone", json_bool_new(true));
+}
+
+/* It holds what was loaded and written under another name. */
+static void
+set_entered(struct checkpoint *ck)
+{
+    set_loads(ck, false, NULL, true);
+    json_set(ck->loads, "begun", json_bool_new(true));
 }
 
 MUST static bool
@@ -152,6 +179,8 @@ intend(struct lane *l, struct apply_table *t, const struct sink_step *step, stru
         json_set(j, "other", json_str(step->other));
     json_set(j, "version", json_u64(version));
     json_set(j, "fresh", json_bool_new(fresh));
+    if (step->moves)
+        json_set(j, "moves", json_bool_new(true));
     json_dump(j, &done);
     json_free(j);
     checkpoint_set_intent(&t->own.next, kind_text(step->what), id, buf_cstr(&statement),
@@ -167,19 +196,23 @@ bool
 steps_intend(struct lane *l, struct apply_table *t, const struct sink_step *step,
              struct cut_id id, uint32_t version, struct err *e)
 {
-    return intend(l, t, step, id, version, step->what == SINK_CREATE, e);
+    bool hidden = strcmp(step->table, t->to_table) != 0;
+    return intend(l, t, step, id, version, step->what == SINK_CREATE && hidden, e);
 }
 
 /* What the checkpoint says once the step is done. */
 MUST static bool
-settle(struct lane *l, struct apply_table *t, enum sink_ddl what, const struct plan *plan,
-       struct err *e)
+settle(struct lane *l, struct apply_table *t, const struct sink_step *step,
+       const struct plan *plan, struct err *e)
 {
     struct lane_table *o = &t->own;
+    enum sink_ddl what = step->what;
     struct sink_look now;
     lane_next(t);
     checkpoint_set_intent(&o->next, NULL, (struct cut_id){0, 0}, NULL, NULL);
-    if (what == SINK_SWAP)
+    if (what == SINK_SWAP && step->moves)
+        set_gone(&o->next);
+    else if (what == SINK_SWAP)
         set_loads(&o->next, o->own, NULL, true);
     if (what == SINK_CREATE || what == SINK_COPY || what == SINK_EVOLVE)
         checkpoint_topic(&o->next, t->topic)->version = plan->number;
@@ -252,6 +285,7 @@ steps_finish(struct lane *l, struct apply_table *t, struct err *e)
     const struct plan *plan = step.what == SINK_EVOLVE ? t->own.intent_plan : t->own.plan;
     step.table = json_get_str(j, "table", t->to_table);
     step.other = json_get_str(j, "other", NULL);
+    step.moves = json_get_bool(j, "moves", false);
     step.from = step.what == SINK_EVOLVE ? t->own.plan->table : NULL;
     step.to = plan ? plan->table : NULL;
     step.renames = plan ? plan->renames : NULL;
@@ -262,7 +296,7 @@ steps_finish(struct lane *l, struct apply_table *t, struct err *e)
     ok = ok && execute(l, t, &step, json_get_bool(j, "fresh", false), e);
     if (ok)
         FAULT("apply.ddl.after");
-    ok = ok && settle(l, t, step.what, plan, e);
+    ok = ok && settle(l, t, &step, plan, e);
     json_free(j);
     FAULT("apply.intent.cleared");
     return ok;
@@ -367,6 +401,77 @@ plan_load(struct lane *l, struct apply_table *t, struct sink_step *step, bool *n
     return true;
 }
 
+/* The table takes another name, of a table of this task or of none. */
+MUST static bool
+plan_leave(struct lane *l, const struct job_event *ev, struct sink_step *step, struct err *e)
+{
+    struct apply_table *t = ev->table;
+    struct sink_look now, there;
+    if (!look(l, t, t->own.written, t->own.plan->table, &now, e) ||
+        !look(l, t, ev->to_table, t->own.plan->table, &there, e))
+        return false;
+    if (now.shape == SINK_ABSENT)
+        return err_set(e, MR_TARGET_SHAPE, "%s.%s was dropped", t->to_db, t->own.written);
+    if (!ev->replaces && there.shape != SINK_ABSENT && !there.empty)
+        return err_set(e, MR_TARGET_OCCUPIED, "%s.%s, which becomes %s.%s", t->to_db,
+                       t->own.written, t->to_db, ev->to_table);
+    step->what = SINK_SWAP;
+    step->table = ev->to_table;
+    step->other = t->own.written;
+    step->moves = true;
+    return true;
+}
+
+/* It was renamed to this name by the other table's step. */
+MUST static bool
+plan_enter(struct lane *l, const struct job_event *ev, struct err *e)
+{
+    struct apply_table *t = ev->table;
+    struct sink_look now;
+    if (!look(l, t, t->to_table, ev->plan->table, &now, e))
+        return false;
+    t->own.more_unique = now.more_unique;
+    return now.shape == SINK_FITS ||
+           err_set(e, MR_TARGET_SHAPE, "%s.%s: %s", t->to_db, t->to_table,
+                   now.shape == SINK_ABSENT ? "it was dropped" : now.why);
+}
+
+/* Other rows stand under the name that was renamed away: it is made from this version. */
+static void
+plan_again(const struct job_event *ev, struct sink_step *step)
+{
+    struct lane_table *o = &ev->table->own;
+    o->plan = ev->plan;
+    checkpoint_topic(&o->next, ev->table->topic)->version = ev->plan->number;
+    step->what = SINK_CREATE;
+    step->to = ev->plan->table;
+}
+
+MUST static bool
+plan_of_version(struct lane *l, const struct job_event *ev, struct sink_step *step,
+                bool *needed, struct err *e)
+{
+    *needed = ev->to_table != NULL;
+    if (ev->to_table)
+        return plan_leave(l, ev, step, e);
+    if (ev->enters && ev->plan)
+        return plan_enter(l, ev, e);
+    if (!ev->table->own.gone)
+        return plan_version(l, ev, step, needed, e);
+    *needed = !ev->dropped && ev->plan;
+    if (*needed)
+        plan_again(ev, step);
+    return true;
+}
+
+/* A table that was renamed away is made again. */
+static void
+plan_truncate(const struct apply_table *t, struct sink_step *step)
+{
+    step->what = t->own.gone ? SINK_CREATE : SINK_TRUNCATE;
+    step->to = t->own.gone ? t->own.plan->table : NULL;
+}
+
 bool
 steps_plan(struct lane *l, const struct job_event *ev, struct sink_step *step, bool *needed,
            struct err *e)
@@ -377,9 +482,9 @@ steps_plan(struct lane *l, const struct job_event *ev, struct sink_step *step, b
         (struct sink_step){.db = t->to_db, .table = t->own.written, .to = t->own.plan->table};
     switch (ev->kind) {
     case EVENT_VERSION:
-        return plan_version(l, ev, step, needed, e);
+        return plan_of_version(l, ev, step, needed, e);
     case EVENT_TRUNCATE:
-        step->what = SINK_TRUNCATE;
+        plan_truncate(t, step);
         *needed = true;
         return true;
     case EVENT_LOAD_END:
@@ -402,6 +507,8 @@ steps_note(struct apply_table *t, const struct job_event *ev)
     struct checkpoint *ck = &t->own.next;
     if (ev->kind == EVENT_VERSION)
         checkpoint_topic(ck, t->topic)->version = ev->plan->number;
+    if (ev->enters)
+        set_entered(ck);
     if (ev->kind == EVENT_LOAD_BEGIN) {
         set_loads(ck, t->own.own, t->own.hidden ? t->own.written : NULL, false);
         json_set(ck->loads, "begun", json_bool_new(true));
@@ -531,6 +638,16 @@ begin_incarnation(struct apply_table *t)
     s->progress_offset = r->start;
 }
 
+/* Another table is renamed to it by an event to come: it is not made, and what is there is not
+ * its own. */
+MUST static bool
+open_entered(struct lane *l, struct apply_table *t, struct err *e)
+{
+    checkpoint_topic(&t->own.next, t->topic)->version = t->own.plan->number;
+    set_entered(&t->own.next);
+    return store_and_finish(l, t, e);
+}
+
 MUST static bool
 open_incarnation(struct lane *l, struct apply_table *t, struct err *e)
 {
@@ -540,6 +657,8 @@ open_incarnation(struct lane *l, struct apply_table *t, struct err *e)
     if (!look(l, t, t->to_table, o->plan->table, &now, e))
         return false;
     begin_incarnation(t);
+    if (o->entered)
+        return open_entered(l, t, e);
     if (restarted && l->run->task->full && now.shape != SINK_ABSENT)
         return open_hidden(l, t, &now, e);
     return open_direct(l, t, &now, e);
@@ -551,12 +670,14 @@ open_again(struct lane *l, struct apply_table *t, struct err *e)
 {
     struct lane_table *o = &t->own;
     struct sink_look now;
+    if (o->gone)
+        return true;
     if (!look(l, t, o->written, o->plan->table, &now, e))
         return false;
-    if (now.shape == SINK_FITS) {
-        o->more_unique = now.more_unique;
+    o->more_unique = now.more_unique;
+    /* what is there now may be what the version event to come will say */
+    if (now.shape == SINK_FITS || o->entered)
         return true;
-    }
     return err_set(e, MR_TARGET_SHAPE, "%s.%s: %s", t->to_db, o->written,
                    now.shape == SINK_ABSENT ? "it was dropped" : now.why);
 }

@@ -194,6 +194,7 @@ gate_join(struct apply_table *t)
     t->stored_cut = base;
     if (ck && ck->inc != r->task->inc)
         base = (struct cut_id){0, 0};
+    t->done_cut = base;
     t->gate = gate_table_add(r->gate, t->topic, base);
     for (size_t i = 0; i < t->parts_len; i++) {
         struct apply_part *p = t->parts + i;
@@ -300,7 +301,10 @@ version_of_table(struct apply_run *r, const struct progress_record *rec, struct 
     bool fresh = !t;
     if (!t && !table_make(r, rec->table, version, &to, &t, e))
         return false;
+    /* made or renamed to this name at the source: complete without a load */
+    t->loading = t->loading && !(fresh && json_get_bool(rec->schema, "loaded", false));
     *out = t;
+    moves_note(t, rec);
     const struct plan *known = tables_plan(t, rec->version);
     if (known && known->table->fingerprint == version->fingerprint)
         return true;

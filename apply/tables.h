@@ -63,6 +63,8 @@ struct lane_table {
     const struct plan *intent_plan; /* the version of a pending intent */
     char *written;                  /* table that rows go to: the target's, or a hidden one */
     bool hidden;
+    bool entered;      /* as it is opened: apply_table.enters is to come */
+    bool gone;         /* it was renamed away, by a step of ours */
     bool own;          /* it holds nothing but what this incarnation wrote */
     bool more_unique;  /* it has unique keys besides the row's */
     struct err failed; /* code: a job of it failed, none behind it may run */
@@ -83,6 +85,9 @@ struct apply_table {
     enum table_state state;
     struct lane *lane;
     struct cut_id stored_cut;
+    struct cut_id done_cut; /* as the newest stored checkpoint says */
+    struct cut_id enters;   /* version event to come by which another table is renamed to it;
+                               zeros: none */
     unsigned in_flight;
     size_t in_flight_bytes;
     bool open;           /* its partitions are */

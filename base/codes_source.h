@@ -79,3 +79,12 @@ MR_CODE(1027, SOURCE_CASCADE, ERR_TABLE,
 MR_CODE(1030, SOURCE_XA, ERR_TABLE,
         "an XA transaction was committed whose rows were logged before the task began",
         "its rows are unknown; the table stops, its position is kept", "restart the task")
+MR_CODE(1031, TARGET_OCCUPIED, ERR_TABLE,
+        "a table was renamed at the source, and rows that are not the task's stand under the "
+        "new name at the target",
+        "the table stops, its position is kept; the others go on",
+        "drop or rename the target's table of the new name, then resume the task")
+MR_CODE(1032, RENAME_WAITS, ERR_TABLE,
+        "a table was renamed at the source, and the table it was has stopped at the target",
+        "the table stops, its position is kept; the others go on",
+        "mend what stopped the other table, then resume the task")

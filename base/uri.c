@@ -165,6 +165,8 @@ uri_parse_host(struct uri *u, const char *p, size_t n, struct err *e)
     size_t rest = host_len + 2 * skip;
     if (!*u->host && n)
         return uri_bad(e, "its host is empty");
+    if (strpbrk(u->host, skip ? ",[]" : ":,[]")) /* written again it would mean another */
+        return uri_bad(e, "its host has a character that does not belong there");
     if (rest == n)
         return true;
     if (p[rest] != ':')

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "capture/definitions.h"
 #include "capture/loads.h"
+#include "capture/moves.h"
 
 static struct progress_record
 truncate_record(const struct captured *t, struct bytes sql, struct arena *a)
@@ -105,22 +106,47 @@ on_table(struct session *s, const struct source_ddl *d, size_t i, struct err *e)
         return true;
     log_info("source_ddl", F_STR("unit", unit_name(s->unit)), F_STR("table", t->topic),
              F_I64("kind", d->kind));
-    switch (d->kind) {
-    case SOURCE_DDL_CREATE:
+    if (d->kind == SOURCE_DDL_CREATE)
         return table_created(s, t, d, e);
-    case SOURCE_DDL_DROP:
-        return table_dropped(s, t, e);
-    case SOURCE_DDL_RENAME:
-        return i % 2 == 0 ? table_dropped(s, t, e) : table_replaced(s, t, e);
-    default:
-        return definitions_altered(s, t, d, e);
-    }
+    return d->kind == SOURCE_DDL_DROP ? table_dropped(s, t, e)
+                                      : definitions_altered(s, t, d, e);
+}
+
+/* From the i-th name to the one behind it. */
+static bool
+on_rename(struct session *s, const struct source_ddl *d, size_t i, struct err *e)
+{
+    const struct source_name *n = &d->names[i];
+    struct captured *from, *to;
+    bool followed = false;
+    if (!tables_take(s, n[0].database, n[0].table, &from, e) ||
+        !tables_take(s, n[1].database, n[1].table, &to, e))
+        return false;
+    from = from == NULL || from->stopped ? NULL : from;
+    to = to == NULL || to->stopped ? NULL : to;
+    bool pair = from != NULL && to != NULL && from->table != NULL;
+    if (pair && !moves_pair(s, from, to, d, &followed, e))
+        return false;
+    if (!pair && from != NULL && !table_dropped(s, from, e))
+        return false;
+    return to == NULL || followed || table_replaced(s, to, e);
+}
+
+static bool
+renames(struct session *s, const struct source_ddl *d, struct err *e)
+{
+    for (size_t i = 0; i + 1 < d->name_count; i += 2)
+        if (!on_rename(s, d, i, e))
+            return false;
+    return true;
 }
 
 bool
 ddl_statement(void *ctx, const struct source_ddl *d, struct err *e)
 {
     struct session *s = ctx;
+    if (d->kind == SOURCE_DDL_RENAME)
+        return renames(s, d, e);
     for (size_t i = 0; i < d->name_count; i++) {
         const struct source_name *n = &d->names[i];
         bool ok = n->table.n > 0 ? on_table(s, d, i, e)

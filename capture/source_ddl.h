@@ -41,8 +41,9 @@ struct source_ddl {
     size_t name_count, column_count, dropped_count, added_count;
     bool rows_kept; /* false: rows may have changed without row events (partitions, import, drop
                        + add of one column, computed defaults) */
-    bool converts;  /* columns were redefined: values may have been converted (see the versions)
-                     */
+    bool moves_only; /* RENAME: tables get other names, nothing else happens */
+    bool converts; /* columns were redefined: values may have been converted (see the versions)
+                    */
     uint64_t commit_us;
 };
 

@@ -23,6 +23,7 @@
 #include "capture/claim.h"
 #include "capture/definitions.h"
 #include "capture/loads.h"
+#include "capture/moves.h"
 #include "capture/outbox.h"
 
 /* Units of tables just met that may wait for Kafka: a stop waits for them. */
@@ -66,6 +67,7 @@ tables_free(struct session *s)
         free(t->parts);
         free(t->db);
         free(t->name);
+        free(t->moved);
         free(t);
         t = next;
     }
@@ -300,8 +302,8 @@ tables_widen(const struct captured *t, unsigned number, const struct cell *row,
 
 /* ---- version events ---- */
 
-bool
-tables_note(struct session *s, struct captured *t, struct err *e)
+static struct json *
+version_json(const struct session *s, const struct captured *t)
 {
     struct json *j = table_to_json(t->shape);
     json_set(j, "key_id", json_u64(t->key_id));
@@ -313,19 +315,44 @@ tables_note(struct session *s, struct captured *t, struct err *e)
     json_set(j, "altered", json_bool_new(t->changes != NULL));
     json_set(j, "unproved", json_bool_new(t->unproved));
     json_set(j, "gap", json_bool_new(t->gap));
+    json_set(j, "doubtful", json_bool_new(t->doubtful));
     if (t->renames != NULL)
         json_set(j, "renames", json_ref(t->renames));
+    if (t->move != NULL)
+        json_set(j, "move", json_ref(t->move));
     json_set(j, "generation", json_u64(s->task->generation));
     json_set(j, "stopped", t->stopped ? status_err_to_json(&t->error) : json_null_new());
+    return j;
+}
+
+static bool
+note(struct session *s, struct captured *t, bool of_txn, struct err *e)
+{
+    struct json *j = version_json(s, t);
     struct progress_record r = {
         .event = EVENT_VERSION,
         .table = t->topic,
         .version = t->table->version,
         .schema = j,
     };
-    bool ok = core_event(s, &r, e);
+    bool ok = of_txn ? core_event_of_txn(s, &r, e) : core_event(s, &r, e);
+    if (r.seq > 0)
+        t->noted = (struct cut_id){s->epoch, r.seq};
     json_free(j);
+    tables_report(s, t);
     return ok;
+}
+
+bool
+tables_note(struct session *s, struct captured *t, struct err *e)
+{
+    return note(s, t, false, e);
+}
+
+bool
+tables_note_of_txn(struct session *s, struct captured *t, struct err *e)
+{
+    return note(s, t, true, e);
 }
 
 bool
@@ -346,8 +373,10 @@ tables_stop(struct session *s, struct captured *t, const struct err *why, struct
         sequencer_uncount(s->seq, t->txn_rows);
     log_error("table_stopped", F_STR("unit", unit_name(s->unit)), F_STR("table", t->topic),
               F_ERR(why));
+    if (t->shape != NULL && t->partitions > 0)
+        return tables_note(s, t, e);
     tables_report(s, t);
-    return t->shape == NULL || t->partitions == 0 || tables_note(s, t, e);
+    return true;
 }
 
 /* The version event, with what became of the columns of the one before. */
@@ -357,7 +386,6 @@ note_version(struct session *s, struct captured *t, struct json *renames, struct
     t->renames = renames;
     bool ok = tables_note(s, t, e);
     t->renames = NULL;
-    tables_report(s, t);
     return ok;
 }
 
@@ -422,6 +450,9 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
         changes_lose(&t->changes);
     t->unproved = t->changes != NULL || json_get_bool(r->schema, "unproved", false);
     t->gap = json_get_bool(r->schema, "gap", false);
+    t->doubtful = json_get_bool(r->schema, "doubtful", false);
+    t->noted = (struct cut_id){r->epoch, r->seq};
+    t->moved = moves_topic(r->schema);
     t->stopped = !json_is_null(stopped);
     if (t->stopped)
         status_err_from_json(stopped, &t->error);
@@ -561,9 +592,10 @@ tables_report(struct session *s, const struct captured *t)
         .db = t->db,
         .table = t->name,
         .state = t->stopped   ? STATUS_TABLE_STOPPED
+                 : t->dropped ? STATUS_TABLE_DROPPED
                  : !t->loaded ? STATUS_TABLE_LOADING
                               : STATUS_TABLE_STREAMING,
-        .follows = !t->stopped,
+        .follows = !t->stopped && !t->dropped,
         .err = t->error,
     };
     loads_progress(s, t, &st.rows, &st.rows_total);

@@ -2,12 +2,12 @@
  * durable.
  *
  * A version event carries table_to_json plus {key_id, value_id, partitions, loaded, load,
- * altered, unproved, gap, stopped}: all that a restart of capture and that apply need. `loaded`
- * is false while the table needs a load; `load` is the one that makes it complete, 0: none yet.
- * Ranges of any other load that the log still has are history: what they say is read was
- * changed since. `stopped` is null or the error that ended the table's capture: its rows are
- * not published after it, and only a new load makes it complete again. Owner and thread: the
- * session's core.
+ * altered, unproved, gap, stopped} and, of a rename, what capture/moves.h says: all that a
+ * restart of capture and that apply need. `loaded` is false while the table needs a load;
+ * `load` is the one that makes it complete, 0: none yet. Ranges of any other load that the log
+ * still has are history: what they say is read was changed since. `stopped` is null or the
+ * error that ended the table's capture: its rows are not published after it, and only a new
+ * load makes it complete again. Owner and thread: the session's core.
  */
 #ifndef MILLRACE_CAPTURE_TABLES_H
 #define MILLRACE_CAPTURE_TABLES_H
@@ -37,8 +37,11 @@ struct captured {
     uint64_t load; /* that makes it complete; 0: none */
     bool dropped;  /* at the source; its rows stay at the target until it is made again */
     bool asked;    /* for its definition, since the session began */
-    bool unproved; /* see capture/definitions.h */
+    char *moved;   /* topic of the name it was renamed to, by its newest event; NULL: none */
+    struct cut_id noted; /* its newest version event */
+    bool unproved;       /* see capture/definitions.h */
     bool gap;
+    bool doubtful; /* likewise */
     bool stopped;
     bool resumed; /* stopped, and to be taken up again */
     uint64_t txn; /* the session's txn_count that txn_rows belongs to */
@@ -50,6 +53,7 @@ struct captured {
     struct cell *wide;            /* two rows of shape; NULL when it is `table` */
     struct changes *changes;      /* ALTERs since the newest version; NULL: none */
     struct json *renames;         /* of the version event being written */
+    struct json *move;            /* likewise: capture/moves.h; NULL: none */
     struct captured *following;   /* in the order they were met */
 };
 
@@ -96,6 +100,9 @@ tables_version(struct session *s, struct captured *t, struct table *version,
 /* Writes the version event again with the present flags. */
 MUST bool
 tables_note(struct session *s, struct captured *t, struct err *e);
+/* The same, counted as a row of the open transaction. */
+MUST bool
+tables_note_of_txn(struct session *s, struct captured *t, struct err *e);
 /* This table cannot go on: durable, logged, reported; the others go on. MR_TXN_RECOUNT: before
  * the published rows of a transaction came again (sequencer_settled). */
 MUST bool

@@ -67,6 +67,8 @@ checkpoint_text(const struct summary *s)
     buf_add_str(&text, "{\n");
     for (size_t i = 0; i < s->tables_len; i++) {
         const struct summary_table *t = &s->tables[i];
+        if (t->s.state == STATUS_TABLE_DROPPED)
+            continue;
         buf_add_str(&text, "  \"");
         add_name(&text, t);
         buf_addf(&text, "\": %s,\n",
@@ -85,6 +87,8 @@ checkpoint_object(const struct summary *s)
     char time[80], name[600];
     for (size_t i = 0; i < s->tables_len; i++) {
         const struct summary_table *t = &s->tables[i];
+        if (t->s.state == STATUS_TABLE_DROPPED)
+            continue;
         snprintf(name, sizeof(name), "%s.%s", t->s.db, t->s.table);
         json_set(o, name,
                  t->source_us != 0 ? json_str(time_text(t->source_us, time, sizeof(time)))

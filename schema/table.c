@@ -186,6 +186,10 @@ table_to_json(const struct table *t)
     set_text(o, "charset", t->charset);
     set_text(o, "collation", t->collation);
     set_text(o, "comment", t->comment);
+    set_text(o, "period_start", t->period_start);
+    set_text(o, "period_end", t->period_end);
+    set_number(o, "period_start_at", t->period_start_at);
+    set_number(o, "period_end_at", t->period_end_at);
     for (unsigned i = 0; i < t->column_count; i++)
         json_push(columns, column_to_json(&t->columns[i]));
     json_set(o, "columns", columns);
@@ -336,6 +340,10 @@ table_from_json(const struct json *j, struct table **out, struct err *e)
     t->charset = get_text(t, j, "charset");
     t->collation = get_text(t, j, "collation");
     t->comment = get_text(t, j, "comment");
+    t->period_start = get_text(t, j, "period_start");
+    t->period_end = get_text(t, j, "period_end");
+    t->period_start_at = (uint16_t)json_get_u64(j, "period_start_at", 0);
+    t->period_end_at = (uint16_t)json_get_u64(j, "period_end_at", 0);
     if (!lists_from_json(t, j, e) || !rows_from_json(t, j, e)) {
         table_unref(t);
         return false;

@@ -106,6 +106,10 @@ struct table {
     const char *charset; /* table default */
     const char *collation;
     const char *comment;
+    /* MariaDB: system versioning. Its two columns are none of `columns`: their names, and their
+     * places (1, 2, ...) in the log's rows; 0: no system versioning. */
+    const char *period_start, *period_end;
+    uint16_t period_start_at, period_end_at;
 };
 
 /* A new, unshared table with refs = 1; fill it with memory of its arena, then table_seal. */

@@ -9,7 +9,8 @@
 static const char *const state_texts[] = {"starting", "running", "retrying", "stopped",
                                           "failed"};
 static const char *const phase_texts[] = {"Initialization", "Full Load", "Incremental Sync"};
-static const char *const table_texts[] = {"waiting", "loading", "streaming", "stopped"};
+static const char *const table_texts[] = {"waiting", "loading", "streaming", "stopped",
+                                          "dropped at the source"};
 
 const char *
 status_state_text(enum status_state s)

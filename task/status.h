@@ -33,6 +33,7 @@ enum status_table_state {
     STATUS_TABLE_LOADING,
     STATUS_TABLE_STREAMING,
     STATUS_TABLE_STOPPED, /* by err */
+    STATUS_TABLE_DROPPED, /* at the source, or renamed there; its rows are no longer kept up */
 };
 
 /* One half of a task. What the frame (task/worker.h) fills itself is marked *. Texts borrow. */

@@ -157,7 +157,8 @@ add_table(struct gather *g, const struct json *j, const struct half *h)
     if (!capture || g->task->sink_type == TASK_SINK_KAFKA) {
         t->s = s;
         t->source_us = us;
-    } else if (s.state == STATUS_TABLE_STOPPED || s.state == STATUS_TABLE_LOADING) {
+    } else if (s.state == STATUS_TABLE_STOPPED || s.state == STATUS_TABLE_LOADING ||
+               s.state == STATUS_TABLE_DROPPED) {
         t->s.state = s.state;
         if (s.err.code != MR_OK)
             t->s.err = s.err;

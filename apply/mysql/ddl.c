@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "schema/target_ddl_mysql.h"
 
@@ -39,7 +40,10 @@ static void
 add_old(const struct sink_step *s, struct buf *out)
 {
     char name[80];
-    snprintf(name, sizeof name, "%.59s_old", s->other);
+    if (s->moves)
+        snprintf(name, sizeof name, "_millrace_old_%08x", hash_crc32(0, bytes_str(s->table)));
+    else
+        snprintf(name, sizeof name, "%.59s_old", s->other);
     add_table(s->db, name, out);
 }
 

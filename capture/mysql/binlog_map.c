@@ -393,6 +393,57 @@ binlog_map_parse(struct bytes event_body, enum source_flavor flavor, struct aren
     return true;
 }
 
+static int
+find_named(const struct binlog_map *m, const char *name)
+{
+    for (unsigned i = 0; i < m->column_count; i++)
+        if (bytes_eq(m->columns[i].name, bytes_str(name)))
+            return (int)i;
+    return -1;
+}
+
+static void
+take_out(struct binlog_map *m, uint16_t at)
+{
+    struct map_column *c = &m->columns[at];
+    memmove(c, c + 1, (size_t)(m->column_count - at - 1U) * sizeof(*c));
+    m->column_count--;
+    uint16_t n = 0;
+    for (uint16_t i = 0; i < m->key_count; i++) {
+        struct map_key k = m->key[i];
+        if (k.column == at)
+            continue;
+        k.column = (uint16_t)(k.column - (k.column > at));
+        m->key[n++] = k;
+    }
+    m->key_count = n;
+}
+
+void
+binlog_map_hide(struct binlog_map *m, const struct table *t)
+{
+    if (!t->period_end_at || m->hidden_count)
+        return;
+    int start = t->period_start_at - 1, end = t->period_end_at - 1;
+    if (m->has_names) {
+        start = find_named(m, t->period_start);
+        end = find_named(m, t->period_end);
+    } else if (m->column_count != t->column_count + 2) {
+        return;
+    }
+    if (start < 0 || end < 0 || start == end || start >= m->column_count ||
+        end >= m->column_count)
+        return;
+    m->row_end = end > start;
+    m->hidden_at[m->row_end] = (uint16_t)end;
+    m->hidden_at[!m->row_end] = (uint16_t)start;
+    m->hidden_count = 2;
+    for (unsigned i = 0; i < 2; i++)
+        m->hidden[i] = m->columns[m->hidden_at[i]];
+    take_out(m, m->hidden_at[1]);
+    take_out(m, m->hidden_at[0]);
+}
+
 uint64_t
 binlog_map_fingerprint(const struct binlog_map *m)
 {

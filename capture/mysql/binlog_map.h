@@ -88,6 +88,11 @@ struct binlog_map {
     bool has_geometry;
     struct map_key *key; /* primary key, in key order */
     uint16_t key_count;
+    /* Taken out by binlog_map_hide: places (0, 1, ...) in the rows, ascending. */
+    struct map_column hidden[2];
+    uint16_t hidden_at[2];
+    uint16_t hidden_count; /* 0 or 2 */
+    uint16_t row_end;      /* which of the two says when a row ended */
 };
 
 /* Only id, body and the names: enough to find a known definition again. */
@@ -96,6 +101,10 @@ binlog_map_head(struct bytes event_body, struct binlog_map *out, struct err *e);
 MUST bool
 binlog_map_parse(struct bytes event_body, enum source_flavor flavor, struct arena *a,
                  struct binlog_map *out, struct err *e);
+/* Takes the columns of t's system versioning out of columns and key, if the map has them: by
+ * name, else by place. Once. */
+void
+binlog_map_hide(struct binlog_map *m, const struct table *t);
 uint64_t
 binlog_map_fingerprint(const struct binlog_map *m);
 /* Label i's raw bytes are taken from the front of *labels. */

@@ -283,6 +283,7 @@ alter_rename(struct lexer *x, struct alter *al)
     skip_any(x, "TO AS");
     if (add_name(x, al->ddl->database, al->names))
         al->ddl->kind = SOURCE_DDL_RENAME;
+    al->ddl->moves_only = x->t.kind == TOKEN_END || at_sign(x, ';');
 }
 
 static void
@@ -418,6 +419,7 @@ classify_alter(struct lexer *x, struct source_ddl *d, struct names *names)
     d->kind = add_name(x, d->database, names) ? SOURCE_DDL_ALTER : SOURCE_DDL_UNCLEAR;
     d->columns = al.columns;
     d->rows_kept = !ignore;
+    bool first = at_word(x, "RENAME");
     while (x->t.kind != TOKEN_END) {
         if (at_sign(x, ',') && x->depth == 0)
             al.current = NULL;
@@ -427,6 +429,7 @@ classify_alter(struct lexer *x, struct source_ddl *d, struct names *names)
             next(x);
     }
     d->rows_kept = d->rows_kept && !dropped_and_added(d);
+    d->moves_only = d->moves_only && first && d->kind == SOURCE_DDL_RENAME;
     return DDL_TABLE;
 }
 
@@ -512,6 +515,7 @@ classify_rename(struct lexer *x, struct source_ddl *d, struct names *names)
         if (!from || !take_word(x, "TO") || !add_name(x, d->database, names))
             d->kind = SOURCE_DDL_UNCLEAR;
     } while (at_sign(x, ',') && d->kind == SOURCE_DDL_RENAME);
+    d->moves_only = d->kind == SOURCE_DDL_RENAME;
     return DDL_TABLE;
 }
 

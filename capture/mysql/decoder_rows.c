@@ -123,6 +123,8 @@ struct group {
     struct table *table;
     uint32_t count;
     uint32_t first; /* ordinal of the first row */
+    enum change_op op;
+    bool was, is; /* the image before, after is the present version of its row */
 };
 
 /* One change: image before, after, or both. MariaDB's FULL_NODUP leaves unchanged columns out
@@ -137,12 +139,14 @@ read_change(struct binlog_decoder *d, struct group *g, struct reader *r, struct 
         if (!row_plan_image(plan, r, g->rows->present, a, &d->before[at], e) ||
             !whole_image(&d->before[at], g->table, e))
             return false;
+        g->was = row_plan_current(plan);
     }
     if (g->rows->op == OP_DELETE)
         return true;
     if (!(g->rows->partial ? row_plan_partial_image : row_plan_image)(
             plan, r, g->rows->present_after, a, &d->after[at], e))
         return false;
+    g->is = row_plan_current(plan);
     for (size_t i = 0; i < n && g->rows->op == OP_UPDATE; i++)
         if (d->after[at + i].kind == CELL_ABSENT)
             d->after[at + i] = d->before[at + i];
@@ -155,10 +159,10 @@ hand_over(struct binlog_decoder *d, struct group *g, struct err *e)
     struct source_rows out = {
         .table = g->table,
         .user = g->binding->user,
-        .op = g->rows->op,
+        .op = g->op,
         .count = g->count,
-        .before = g->rows->op == OP_CREATE ? NULL : d->before,
-        .after = g->rows->op == OP_DELETE ? NULL : d->after,
+        .before = g->op == OP_CREATE ? NULL : d->before,
+        .after = g->op == OP_DELETE ? NULL : d->after,
         .source =
             {
                 .commit_us = d->txn.commit_us,
@@ -178,15 +182,36 @@ hand_over(struct binlog_decoder *d, struct group *g, struct err *e)
     return ok;
 }
 
+/* MariaDB's system versioning, seen by who reads the table: a row that ends is deleted, what is
+ * written of ended ones is nothing. */
+MUST static bool
+version_change(struct binlog_decoder *d, struct group *g, struct err *e)
+{
+    if (g->was || g->is) {
+        g->op = !g->was ? OP_CREATE : !g->is ? OP_DELETE : OP_UPDATE;
+        g->count = 1;
+        return hand_over(d, g, e);
+    }
+    g->first++;
+    arena_reset(d->sink->arena);
+    return true;
+}
+
+static size_t
+group_rows(const struct group *g)
+{
+    size_t n = GROUP_CELLS / g->table->column_count;
+    return n < 1 ? 1 : n > SOURCE_GROUP_ROWS ? SOURCE_GROUP_ROWS : n;
+}
+
 MUST static bool
 decode_rows(struct binlog_decoder *d, struct binding *b, const struct rows_event *rows,
             struct err *e)
 {
-    struct group g = {.binding = b, .rows = rows, .table = row_plan_table(b->plan)};
-    size_t group_max = GROUP_CELLS / g.table->column_count;
-    group_max = group_max < 1                   ? 1
-                : group_max > SOURCE_GROUP_ROWS ? SOURCE_GROUP_ROWS
-                                                : group_max;
+    struct group g = {
+        .binding = b, .rows = rows, .table = row_plan_table(b->plan), .op = rows->op};
+    bool versioned = row_plan_versioned(b->plan);
+    size_t group_max = group_rows(&g);
     reserve_cells(d, group_max * g.table->column_count);
     struct reader r = reader_of(rows->rows);
     while (reader_left(&r)) {
@@ -195,7 +220,8 @@ decode_rows(struct binlog_decoder *d, struct binding *b, const struct rows_event
             return false;
         if (r.p == begin)
             return err_set(e, MR_SOURCE_CORRUPT, "a row without bytes");
-        if (++g.count == group_max && !hand_over(d, &g, e))
+        if (versioned ? !version_change(d, &g, e)
+                      : ++g.count == group_max && !hand_over(d, &g, e))
             return false;
     }
     return g.count == 0 || hand_over(d, &g, e);
@@ -207,10 +233,10 @@ rows_of_table(struct binlog_decoder *d, struct binding *b, struct rows_event *ro
 {
     struct table *t = row_plan_table(b->plan);
     struct err why;
-    if (rows->columns != t->column_count)
+    if (rows->columns != row_plan_columns(b->plan))
         return err_set(e, MR_SOURCE_CORRUPT,
                        "rows of %s.%s have %u columns, their TABLE_MAP %u", t->database,
-                       t->name, (unsigned)rows->columns, t->column_count);
+                       t->name, (unsigned)rows->columns, row_plan_columns(b->plan));
     if (!rows_bytes(d, rows, e))
         return false;
     if (decode_rows(d, b, rows, &why))

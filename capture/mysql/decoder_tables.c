@@ -119,13 +119,13 @@ struct choice {
 
 /* With names in it the map says which definition is right; without, a proof must. */
 MUST static bool
-judge(struct binlog_decoder *d, const struct binlog_map *m, const struct source_known *known,
+judge(struct binlog_decoder *d, struct binlog_map *m, const struct source_known *known,
       const struct definition *now, struct choice *out, struct err *e)
 {
     if (now->kind == DEFINITION_SEQUENCE)
         return true;
-    if (now->kind == DEFINITION_VERSIONED)
-        return err_set(e, MR_SOURCE_TYPE, "tables with system versioning are not supported");
+    if (now->table)
+        binlog_map_hide(m, now->table);
     if (!m->has_names && !now->proved)
         return err_set(e, MR_SOURCE_UNPROVED, "%s", now->why);
     if (now->table && definition_agrees(m, now->table, d->conf.collations)) {
@@ -142,7 +142,7 @@ judge(struct binlog_decoder *d, const struct binlog_map *m, const struct source_
 }
 
 MUST static bool
-look_up(struct binlog_decoder *d, const struct binlog_map *m, const struct source_known *known,
+look_up(struct binlog_decoder *d, struct binlog_map *m, const struct source_known *known,
         struct choice *out, struct err *e)
 {
     struct source_name name = {m->database, m->table};
@@ -156,11 +156,13 @@ look_up(struct binlog_decoder *d, const struct binlog_map *m, const struct sourc
 
 /* The version rows of this map belong to. */
 MUST static bool
-choose_table(struct binlog_decoder *d, const struct binlog_map *m,
-             const struct source_known *known, struct choice *out, struct err *e)
+choose_table(struct binlog_decoder *d, struct binlog_map *m, const struct source_known *known,
+             struct choice *out, struct err *e)
 {
     struct table *old = known->table;
     *out = (struct choice){0};
+    if (old)
+        binlog_map_hide(m, old);
     if (known->unproved && !m->has_names) {
         out->gap = true;
         return true;

@@ -439,6 +439,18 @@ derive_keys(const struct binlog_map *m, const struct table *hint, struct table *
             keep_unique(hint, &hint->uniques[i], t);
 }
 
+static void
+derive_period(const struct binlog_map *m, struct table *t)
+{
+    unsigned end = m->row_end, start = !end;
+    if (!m->hidden_count)
+        return;
+    t->period_start = arena_strn(&t->arena, m->hidden[start].name);
+    t->period_end = arena_strn(&t->arena, m->hidden[end].name);
+    t->period_start_at = (uint16_t)(m->hidden_at[start] + 1);
+    t->period_end_at = (uint16_t)(m->hidden_at[end] + 1);
+}
+
 bool
 definition_from_map(const struct binlog_map *m, const struct table *hint,
                     const struct collations *cs, enum source_flavor flavor, struct table **out,
@@ -466,6 +478,7 @@ definition_from_map(const struct binlog_map *m, const struct table *hint,
         }
     }
     derive_keys(m, hint, t);
+    derive_period(m, t);
     table_seal(t);
     *out = t;
     return true;

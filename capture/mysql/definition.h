@@ -19,8 +19,7 @@ enum definition_kind {
     DEFINITION_NONE, /* there is no such table */
     DEFINITION_TABLE,
     DEFINITION_SEQUENCE,
-    DEFINITION_VERSIONED, /* MariaDB: WITH SYSTEM VERSIONING */
-    DEFINITION_OTHER,     /* view */
+    DEFINITION_OTHER, /* view */
 };
 
 /* What is known of a table, and of where that is true: see fence.h. */

@@ -11,6 +11,7 @@ struct reading {
     struct arena arena; /* of the queries' rows */
     struct buf where;   /* table_schema = '...' AND table_name = '...' */
     bool maria;
+    bool versioned; /* MariaDB: WITH SYSTEM VERSIONING */
 };
 
 static struct bytes
@@ -41,11 +42,9 @@ contains(struct bytes v, const char *s)
 static enum definition_kind
 kind_of(struct bytes type)
 {
-    if (is_text(type, "BASE TABLE"))
+    if (is_text(type, "BASE TABLE") || is_text(type, "SYSTEM VERSIONED"))
         return DEFINITION_TABLE;
-    if (is_text(type, "SEQUENCE"))
-        return DEFINITION_SEQUENCE;
-    return is_text(type, "SYSTEM VERSIONED") ? DEFINITION_VERSIONED : DEFINITION_OTHER;
+    return is_text(type, "SEQUENCE") ? DEFINITION_SEQUENCE : DEFINITION_OTHER;
 }
 
 MUST static bool
@@ -60,6 +59,7 @@ read_table(struct reading *rd, enum definition_kind *kind, struct mysql_rows *ro
         return false;
     if (rows->rows)
         *kind = kind_of(cell(rows, 0, 0));
+    rd->versioned = rows->rows && is_text(cell(rows, 0, 0), "SYSTEM VERSIONED");
     return true;
 }
 
@@ -230,7 +230,7 @@ MUST static bool
 read_column(struct reading *rd, const struct mysql_rows *rows, size_t i, struct table *t,
             struct err *e)
 {
-    struct column *c = &t->columns[i];
+    struct column *c = &t->columns[t->column_count++];
     struct arena *a = &t->arena;
     struct bytes extra = cell(rows, i, F_EXTRA), column_type = cell(rows, i, F_COLUMN_TYPE);
     c->name = arena_strn(a, cell(rows, i, F_NAME));
@@ -282,6 +282,39 @@ find_maria_json(struct reading *rd, struct table *t, struct err *e)
     return true;
 }
 
+/* The columns of the period, when they were declared; else two that are not shown, the last of
+ * a row. *is true: row i is one of them. */
+MUST static bool
+read_period(const struct mysql_rows *rows, size_t i, struct table *t, bool *is, struct err *e)
+{
+    struct bytes generation = cell(rows, i, F_GENERATION);
+    bool start = is_text(generation, "ROW START"), end = is_text(generation, "ROW END");
+    *is = start || end;
+    if (*is && !is_text(cell(rows, i, F_DATA_TYPE), "timestamp"))
+        return err_set(e, MR_SOURCE_TYPE,
+                       "system versioning by transaction number: it is logged as statements");
+    const char *name = *is ? arena_strn(&t->arena, cell(rows, i, F_NAME)) : NULL;
+    if (start) {
+        t->period_start = name;
+        t->period_start_at = (uint16_t)(i + 1);
+    } else if (end) {
+        t->period_end = name;
+        t->period_end_at = (uint16_t)(i + 1);
+    }
+    return true;
+}
+
+static void
+hidden_period(struct table *t)
+{
+    if (t->period_end)
+        return;
+    t->period_start = arena_strdup(&t->arena, "row_start");
+    t->period_end = arena_strdup(&t->arena, "row_end");
+    t->period_start_at = (uint16_t)(t->column_count + 1);
+    t->period_end_at = (uint16_t)(t->column_count + 2);
+}
+
 MUST static bool
 read_columns(struct reading *rd, struct table *t, struct err *e)
 {
@@ -297,30 +330,37 @@ read_columns(struct reading *rd, struct table *t, struct err *e)
         return false;
     if (rows.rows == 0 || rows.rows > BINLOG_COLUMNS_MAX)
         return err_set(e, MR_SOURCE_TABLE_SCHEMA, "%zu columns", rows.rows);
-    t->column_count = (uint16_t)rows.rows;
     t->columns = arena_zalloc(&t->arena, rows.rows * sizeof(*t->columns));
-    for (size_t i = 0; i < rows.rows; i++)
-        if (!read_column(rd, &rows, i, t, e))
+    for (size_t i = 0; i < rows.rows; i++) {
+        bool period = false;
+        if (rd->versioned && !read_period(&rows, i, t, &period, e))
             return false;
+        if (!period && !read_column(rd, &rows, i, t, e))
+            return false;
+    }
+    if (rd->versioned)
+        hidden_period(t);
     return find_maria_json(rd, t, e);
 }
 
-/* Rows [begin, end) are the parts of one index. False: it has a part that is no column (an
+/* Rows [begin, end) are the parts of one index. Left out: one with a part that is no column (an
  * expression). */
-static bool
+static void
 read_unique(const struct mysql_rows *rows, size_t begin, size_t end, struct table *t)
 {
-    size_t n = end - begin;
+    size_t n = 0;
     struct unique_key *u = &t->uniques[t->unique_count];
-    uint16_t *columns = arena_zalloc(&t->arena, n * sizeof(*columns));
-    uint32_t *prefixes = arena_zalloc(&t->arena, n * sizeof(*prefixes));
-    for (size_t i = 0; i < n; i++) {
-        struct bytes name = cell(rows, begin + i, 1);
+    uint16_t *columns = arena_zalloc(&t->arena, (end - begin) * sizeof(*columns));
+    uint32_t *prefixes = arena_zalloc(&t->arena, (end - begin) * sizeof(*prefixes));
+    for (size_t i = begin; i < end; i++) {
+        struct bytes name = cell(rows, i, 1);
+        if (name.p && t->period_end && bytes_eq(name, bytes_str(t->period_end)))
+            continue; /* current rows are unique without it */
         int at = name.p ? table_column_find(t, name) : -1;
         if (at < 0)
-            return false;
-        columns[i] = (uint16_t)at;
-        prefixes[i] = (uint32_t)number(cell(rows, begin + i, 2));
+            return;
+        columns[n] = (uint16_t)at;
+        prefixes[n++] = (uint32_t)number(cell(rows, i, 2));
     }
     *u = (struct unique_key){
         .name = arena_strn(&t->arena, cell(rows, begin, 0)),
@@ -329,7 +369,6 @@ read_unique(const struct mysql_rows *rows, size_t begin, size_t end, struct tabl
         .column_count = (uint16_t)n,
     };
     t->unique_count++;
-    return true;
 }
 
 MUST static bool

@@ -49,11 +49,16 @@ struct row_column {
     uint8_t scale;
     bool compressed; /* MariaDB's COMPRESSED columns */
     uint16_t padded; /* ROW_PADDED, UUID, INET: bytes of the whole value */
+    uint16_t to;     /* column of the table; HIDDEN + 0 or 1: row_plan.hidden */
     struct charset *charset;
 };
 
+#define HIDDEN (BINLOG_COLUMNS_MAX + 1)
+
 struct row_plan {
     struct table *table;
+    struct cell hidden[2]; /* of the newest image */
+    uint16_t hidden_count, row_end;
     struct row_column *columns;
     uint16_t count;
     uint16_t json_count; /* columns of binary JSON */
@@ -231,7 +236,7 @@ bad_value(const struct row_plan *p, const struct row_column *c, enum err_code co
 {
     const struct table *t = p->table;
     return err_set(e, code, "%s.%s, column %s: a value cannot be read", t->database, t->name,
-                   t->columns[c - p->columns].name);
+                   c->to < HIDDEN ? t->columns[c->to].name : "of the period");
 }
 
 struct image {
@@ -376,18 +381,21 @@ read_image(struct row_plan *p, struct image *im, struct bytes present, struct ce
     struct bytes nulls = reader_take(r, (count_present(p, present) + 7) / 8);
     im->scratch = p->scratch ? arena_alloc(im->arena, p->scratch) : NULL;
     for (unsigned i = 0; i < p->count && !r->failed; i++) {
+        unsigned to = p->columns[i].to;
+        struct cell *cell = to < HIDDEN ? &out[to] : &p->hidden[to - HIDDEN];
         bool partial =
             im->partial.n && p->columns[i].op == ROW_JSON_BINARY && bit(im->partial, json++);
         if (!bit(present, i)) {
-            out[i] = (struct cell){.kind = CELL_ABSENT};
+            if (to < HIDDEN) /* else as in the image before */
+                *cell = (struct cell){.kind = CELL_ABSENT};
             continue;
         }
         bool null = bit(nulls, at);
         at++;
         if (null)
-            out[i] = (struct cell){.kind = CELL_NULL};
-        else if (partial ? !cell_json_diff(p, &p->columns[i], im, &out[i], e)
-                         : !decode_cell(p, &p->columns[i], im, &out[i], e))
+            *cell = (struct cell){.kind = CELL_NULL};
+        else if (partial ? !cell_json_diff(p, &p->columns[i], im, cell, e)
+                         : !decode_cell(p, &p->columns[i], im, cell, e))
             return false;
     }
     if (r->failed)
@@ -424,6 +432,28 @@ struct table *
 row_plan_table(const struct row_plan *p)
 {
     return p->table;
+}
+
+unsigned
+row_plan_columns(const struct row_plan *p)
+{
+    return p->count;
+}
+
+bool
+row_plan_versioned(const struct row_plan *p)
+{
+    return p->hidden_count > 0;
+}
+
+/* It ends at the end of time: 2038, since MariaDB 11.5 2106. */
+bool
+row_plan_current(const struct row_plan *p)
+{
+    const struct cell *end = &p->hidden[p->row_end];
+    int64_t seconds = end->v.i / 1000000;
+    return !p->hidden_count || end->kind != CELL_TIMESTAMP || seconds == INT32_MAX ||
+           seconds == UINT32_MAX;
 }
 
 /* ---- compiling ---- */
@@ -520,12 +550,9 @@ compile_temporal(struct row_column *out, const struct map_column *m)
 }
 
 MUST static bool
-compile_column(struct row_column *out, const struct binlog_map *map, unsigned i,
-               const struct table *t, const struct collations *cs, struct err *e)
+compile_column(struct row_column *out, const struct binlog_map *map, const struct map_column *m,
+               const struct column *c, const struct collations *cs, struct err *e)
 {
-    const struct map_column *m = &map->columns[i];
-    const struct column *c = &t->columns[i];
-    *out = (struct row_column){0};
     switch (m->type) {
     case LOG_TINY:
     case LOG_SHORT:
@@ -590,7 +617,7 @@ scratch_of(const struct row_column *c)
 {
     switch (c->op) {
     case ROW_DECIMAL:
-        return DECIMAL_TEXT_MAX;
+        return VALUE_DECIMAL_MAX;
     case ROW_PADDED:
         return c->padded;
     case ROW_UUID:
@@ -606,16 +633,26 @@ bool
 row_plan_new(const struct binlog_map *m, struct table *t, const struct collations *cs,
              struct row_plan **out, struct err *e)
 {
+    static const struct column period = {.name = "of the period", .type = COL_TIMESTAMP};
     if (m->column_count != t->column_count)
         return err_set(e, MR_SOURCE_TABLE_SCHEMA,
                        "%s.%s: %u columns in the log, %u in the definition", t->database,
                        t->name, m->column_count, t->column_count);
     struct row_plan *p = mem_zalloc(sizeof(*p));
     p->table = table_ref(t);
-    p->count = m->column_count;
+    p->hidden_count = m->hidden_count;
+    p->row_end = m->row_end;
+    p->count = (uint16_t)(m->column_count + m->hidden_count);
     p->columns = mem_array(p->count, sizeof(*p->columns));
-    for (unsigned i = 0; i < p->count; i++) {
-        if (!compile_column(&p->columns[i], m, i, t, cs, e)) {
+    for (uint16_t i = 0, hidden = 0; i < p->count; i++) {
+        bool hides = hidden < m->hidden_count && m->hidden_at[hidden] == i;
+        uint16_t at = (uint16_t)(i - hidden);
+        const struct map_column *mc = hides ? &m->hidden[hidden] : &m->columns[at];
+        bool ok =
+            compile_column(&p->columns[i], m, mc, hides ? &period : &t->columns[at], cs, e);
+        p->columns[i].to = hides ? (uint16_t)(HIDDEN + hidden) : at;
+        hidden = (uint16_t)(hidden + hides);
+        if (!ok) {
             row_plan_free(p);
             return err_wrap(e, "%s.%s", t->database, t->name);
         }

@@ -24,6 +24,15 @@ void
 row_plan_free(struct row_plan *p); /* NULL allowed */
 struct table *
 row_plan_table(const struct row_plan *p);
+/* Columns of a row in the log. */
+unsigned
+row_plan_columns(const struct row_plan *p);
+/* The rows are versions of rows: each has a time at which it ended. */
+bool
+row_plan_versioned(const struct row_plan *p);
+/* The image read last is the present version of its row. */
+bool
+row_plan_current(const struct row_plan *p);
 /* Reads one image off r into table->column_count cells; columns that are not present become
  * CELL_ABSENT. MR_SOURCE_CORRUPT or MR_SCHEMA_CHARSET. */
 MUST bool

@@ -217,7 +217,8 @@ server_list_tables(struct source *s,
         mysql_conn_execf(c, e, "SET SESSION lock_wait_timeout = DEFAULT") &&
         mysql_conn_selectf(c, &a, &rows, e,
                            "SELECT table_schema, table_name FROM information_schema.tables "
-                           "WHERE table_type = 'BASE TABLE' AND table_schema NOT IN (%s) "
+                           "WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND "
+                           "table_schema NOT IN (%s) "
                            "ORDER BY table_schema, table_name",
                            system_schemas);
     if (!ok)

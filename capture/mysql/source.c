@@ -55,8 +55,6 @@ source_mysql_describe(struct source *s, struct source_decoder *d,
     *out = (struct source_definition){0};
     if (!define(s, d, name, &now, e))
         return false;
-    if (now.kind == DEFINITION_VERSIONED)
-        return err_set(e, MR_SOURCE_TYPE, "tables with system versioning are not supported");
     out->table = now.table;
     out->proved = now.proved;
     memcpy(out->why, now.why, sizeof(out->why));

@@ -60,7 +60,7 @@ decimal_whole(struct decimal_reader *d, unsigned digits, char *o)
 size_t
 value_decimal(const uint8_t *p, unsigned precision, unsigned scale, char *out)
 {
-    char text[DECIMAL_TEXT_MAX * 2];
+    char text[VALUE_DECIMAL_MAX * 2];
     bool negative = !(p[0] & 0x80);
     struct decimal_reader d = {p, negative ? 0xffffffff : 0, true};
     char *o = text;
@@ -75,7 +75,7 @@ value_decimal(const uint8_t *p, unsigned precision, unsigned scale, char *out)
             o = number_put_digits(o, decimal_group(&d, bytes_of_digits[scale % 9]), scale % 9);
     }
     size_t n = (size_t)(o - text);
-    n = n < DECIMAL_TEXT_MAX ? n : DECIMAL_TEXT_MAX;
+    n = n < VALUE_DECIMAL_MAX ? n : VALUE_DECIMAL_MAX;
     memcpy(out, text, n);
     return n;
 }

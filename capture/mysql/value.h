@@ -8,12 +8,12 @@
 #include "base/arena.h"
 #include "schema/cell.h"
 
-#define DECIMAL_TEXT_MAX 72 /* sign, 65 digits, point, leading zero */
-#define UUID_TEXT        36
-#define INET6_TEXT_MAX   46
+#define VALUE_DECIMAL_MAX 72 /* sign, 65 digits, point, leading zero */
+#define UUID_TEXT         36
+#define INET6_TEXT_MAX    46
 
-/* p holds binlog_decimal_size(precision, scale) bytes; out DECIMAL_TEXT_MAX. Returns the text's
- * length. */
+/* p holds binlog_decimal_size(precision, scale) bytes; out VALUE_DECIMAL_MAX. Returns the
+ * text's length. */
 size_t
 value_decimal(const uint8_t *p, unsigned precision, unsigned scale, char *out);
 

@@ -143,7 +143,7 @@ put_decimal(struct bytes v, struct buf *out)
     if (precision < 1 || precision > 65 || scale > precision ||
         v.n < 2 + binlog_decimal_size(precision, scale))
         return false;
-    char text[DECIMAL_TEXT_MAX];
+    char text[VALUE_DECIMAL_MAX];
     buf_add(out, text, value_decimal(v.p + 2, precision, scale, text));
     return true;
 }

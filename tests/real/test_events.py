@@ -47,8 +47,9 @@ def check(server, source, begin):
     lines = source.lines("stream", begin, source.now())
     tables = fold(lines, "golden")
     for (table,) in server.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'golden' "
-                                   "AND table_type = 'BASE TABLE'"):
-        shown = by_text(normal(row) for row in golden.rows_of(server.port, table))
+                                   "AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"):
+        rows = ({name: v for name, v in row.items() if not name.startswith("period_")} for row in golden.rows_of(server.port, table))
+        shown = by_text(map(normal, rows))
         assert by_text(tables.get(table, [])) == shown, table
     return lines
 
@@ -150,6 +151,31 @@ def test_rows_of_partitions_and_between_them(server):
            "DELETE FROM p WHERE d > 20",
            "CREATE TABLE h (k INT PRIMARY KEY, v INT) PARTITION BY HASH (k) PARTITIONS 7",
            "INSERT INTO h SELECT k, d FROM p", "UPDATE h SET k = k + 100, v = 1")
+
+
+VERSIONED = [
+    "CREATE TABLE v (k INT PRIMARY KEY, x INT, t VARCHAR(9), UNIQUE KEY u (t)) WITH SYSTEM VERSIONING",
+    "CREATE TABLE w (period_s TIMESTAMP(6) GENERATED ALWAYS AS ROW START, k INT PRIMARY KEY, period_e TIMESTAMP(6) GENERATED ALWAYS AS "
+    "ROW END INVISIBLE, x INT, y INT WITHOUT SYSTEM VERSIONING, PERIOD FOR SYSTEM_TIME (period_s, period_e)) WITH SYSTEM VERSIONING",
+    "CREATE TABLE p (k INT PRIMARY KEY, x INT) WITH SYSTEM VERSIONING PARTITION BY SYSTEM_TIME (PARTITION h HISTORY, PARTITION c CURRENT)",
+    *(f"INSERT INTO {t} (k, x) VALUES (1, 10), (2, 20), (3, 30), (4, 40)" for t in "vwp"),
+    *(f"{s}" for t in "vwp" for s in (
+        f"UPDATE {t} SET x = x + 1 WHERE k < 3", f"UPDATE {t} SET k = 9 WHERE k = 1", f"DELETE FROM {t} WHERE k = 2", f"UPDATE {t} SET x = x",
+        f"INSERT INTO {t} (k, x) VALUES (2, 22), (1, 11)", f"REPLACE INTO {t} (k, x) VALUES (3, 33)",
+        f"INSERT INTO {t} (k, x) VALUES (4, 0) ON DUPLICATE KEY UPDATE x = 44")),
+    "UPDATE v SET t = CONCAT('t', k)", "DELETE FROM v WHERE k = 4", "INSERT INTO v VALUES (5, 5, 't4')", "UPDATE w SET y = k * 2",
+    "DELETE HISTORY FROM v", "SET system_versioning_alter_history = KEEP", "ALTER TABLE v ADD COLUMN z INT",
+    "UPDATE v SET z = k WHERE k < 4", "ALTER TABLE v ADD COLUMN zz INT FIRST", "UPDATE v SET zz = z", "DELETE FROM v WHERE k = 9"]
+
+
+@on("mariadb", pytest.param("mariadb118", marks=SLOW))
+@pytest.mark.parametrize("metadata", ["FULL", pytest.param("NO_LOG", marks=SLOW)])
+def test_a_system_versioned_table_is_followed_as_it_is_now_without_its_history(server, metadata):
+    server.execute(f"SET GLOBAL binlog_row_metadata = {metadata}")
+    try:
+        follow(server, *VERSIONED[:-6] if metadata == "NO_LOG" else VERSIONED)
+    finally:
+        server.execute("SET GLOBAL binlog_row_metadata = FULL")
 
 
 @on("mariadb")
@@ -314,14 +340,14 @@ def test_encrypted_logs_of_mysql(tmp_path, mysql97):
 # What cannot be followed.
 
 
-@on("mariadb")
-def test_a_system_versioned_table_is_refused_by_name_and_the_others_go_on(server):
+@on("mariadb", pytest.param("mariadb118", marks=SLOW))
+def test_a_table_versioned_by_transaction_number_is_refused_by_name_and_the_others_go_on(server):
+    """Its changes are logged as statements."""
     source, begin = start(server)
-    run(server, "CREATE TABLE v (k INT PRIMARY KEY, x INT) WITH SYSTEM VERSIONING", "CREATE TABLE t (k INT PRIMARY KEY)",
-        "INSERT INTO v VALUES (1, 1)", "UPDATE v SET x = 2", "DELETE FROM v", "INSERT INTO t VALUES (1)")
+    run(server, "CREATE TABLE v (k INT PRIMARY KEY, x INT, s BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, e BIGINT UNSIGNED "
+        "GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING", "CREATE TABLE t (k INT PRIMARY KEY)",
+        "INSERT INTO t VALUES (1)")
     lines = source.lines("stream", begin, source.now())
-    errors = [line["error"] for line in lines if line.get("event") == "table_error"]
-    assert len(errors) == 1 and errors[0].startswith("MR1015") and "system versioning" in errors[0]
     assert [line["after"] for line in lines if "op" in line] == [{"k": "int0 1"}]
 
 

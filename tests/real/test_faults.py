@@ -21,8 +21,8 @@ ROOT = __file__.rsplit("/tests/", 1)[0]
 def failpoints():
     text = subprocess.run(["git", "grep", "-hoE", r'FAULT\("[^"]+"\)', "--", "*.c", ":!tests", ":!lake", ":!apply/iceberg"], cwd=ROOT,
                           capture_output=True, text=True, check=True).stdout
-    # definition.gap is passed only where the log has no column names: test_minimal.py dies there
-    return sorted(set(re.findall(r'"([^"]+)"', text)) - {"definition.gap"})
+    # definition.gap is passed only where the log has no column names: test_minimal.py dies there; move.*: test_rename.py
+    return sorted(set(re.findall(r'"([^"]+)"', text)) - {"definition.gap", "move.left", "move.entered"})
 
 
 def half_of(name):

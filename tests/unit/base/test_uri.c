@@ -123,6 +123,8 @@ errors_name_the_part_and_never_show_the_text(void **state)
         {"mysql://u:secret@host:", "port"},
         {"mysql://u:secret@host:3306x", "port"},
         {"mysql://u:secret@:3306", "host is empty"},
+        {"mysql://u:secret@a%3a1", "its host has a character"},
+        {"kafka://a%2cb", "its host has a character"},
         {"mysql://u:secret@[::1", "']'"},
         {"mysql://u:secret@[::1]3306", "follows its host"},
         {"kafka://a,,b", "list is empty"},

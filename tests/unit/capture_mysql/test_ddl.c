@@ -193,6 +193,36 @@ added_and_dropped_columns_are_told_with_their_defaults(void **state)
     }
 }
 
+static void
+a_rename_alone_is_told_from_one_beside_other_changes(void **state)
+{
+    static const struct {
+        const char *sql;
+        bool alone;
+    } cases[] = {
+        {"RENAME TABLE a TO b", true},
+        {"RENAME TABLES a TO t, b TO a, t TO b /* swap */", true},
+        {"RENAME TABLE a WAIT 3 TO b;", true},
+        {"ALTER TABLE a RENAME TO b", true},
+        {"ALTER TABLE a RENAME b;", true},
+        {"ALTER TABLE a RENAME = `b` -- done", true},
+        {"ALTER TABLE a RENAME TO b, ADD x INT", false},
+        {"ALTER TABLE a ENGINE=InnoDB, RENAME TO b", false},
+        {"ALTER TABLE a RENAME COLUMN x TO b", false},
+        {"ALTER TABLE a RENAME KEY x TO b", false},
+        {"RENAME USER a TO b", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct arena a;
+        struct ddl q;
+        arena_init(&a, 0);
+        ddl_classify(bytes_str(cases[i].sql), BYTES_LIT("d"), &a, &q);
+        assert_int_equal(q.ddl.moves_only, cases[i].alone);
+        arena_free(&a);
+    }
+}
+
 /* The tokenizer must live with any prefix: servers truncate, people mistype. */
 static void
 no_prefix_of_a_statement_harms(void **state)
@@ -252,6 +282,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_statement_is_classified_as_listed),
         cmocka_unit_test(added_and_dropped_columns_are_told_with_their_defaults),
+        cmocka_unit_test(a_rename_alone_is_told_from_one_beside_other_changes),
         cmocka_unit_test(names_without_case_are_lower_case_in_every_script),
         cmocka_unit_test(a_name_said_means_a_table_or_all_of_a_database),
         cmocka_unit_test(no_prefix_of_a_statement_harms),

@@ -58,7 +58,7 @@ any_decimal_reads_as_its_digits(void **state)
     for (int turn = 0; turn < 20000; turn++) {
         unsigned precision = 1 + (unsigned)rand() % 65,
                  scale = (unsigned)rand() % (precision < 38 ? precision + 1 : 39);
-        char digits[66] = {0}, expected[80], text[DECIMAL_TEXT_MAX];
+        char digits[66] = {0}, expected[80], text[VALUE_DECIMAL_MAX];
         uint8_t bytes[64];
         bool negative = rand() % 2, zero = true;
         for (unsigned i = 0; i < precision; i++) {
