@@ -50,6 +50,10 @@ MUST bool
 compress_deflate(struct bytes in, int level, struct buf *out, struct err *e);
 MUST bool
 decompress_deflate(struct bytes in, size_t size_max, struct buf *out, struct err *e);
+/* The same where up to 4 bytes may follow: a checksum, or some of one, that a writer which cut
+ * the stream out of a zlib one left behind it (PyIceberg's Avro blocks: 3). */
+MUST bool
+decompress_deflate_loose(struct bytes in, size_t size_max, struct buf *out, struct err *e);
 /* gzip format (RFC 1952). */
 MUST bool
 compress_gzip(struct bytes in, int level, struct buf *out, struct err *e);

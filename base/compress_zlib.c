@@ -63,8 +63,10 @@ zlib_deflate(struct bytes in, int level, int window, struct buf *out, struct err
     return ok || err_set(e, MR_NO_MEMORY, "zlib: the output buffer is full");
 }
 
+/* rest_max: bytes that may lie behind the end. */
 static bool
-zlib_inflate(struct bytes in, int window, size_t size_max, struct buf *out, struct err *e)
+zlib_inflate_rest(struct bytes in, int window, size_t size_max, size_t rest_max,
+                  struct buf *out, struct err *e)
 {
     z_stream z = {0};
     size_t before = out->n;
@@ -73,7 +75,7 @@ zlib_inflate(struct bytes in, int window, size_t size_max, struct buf *out, stru
     if (inflateInit2(&z, window) != Z_OK)
         return err_set(e, MR_NO_MEMORY, "zlib");
     bool ok = zlib_run(&z, inflate, size_max, out);
-    bool rest = ok && z.avail_in > 0;
+    bool rest = ok && z.avail_in > rest_max;
     inflateEnd(&z);
     if (ok && !rest)
         return true;
@@ -81,6 +83,12 @@ zlib_inflate(struct bytes in, int window, size_t size_max, struct buf *out, stru
     return err_set(e, MR_IO, "zlib: %s",
                    rest ? "bytes behind the end"
                         : "damaged, cut short, or above its size limit");
+}
+
+static bool
+zlib_inflate(struct bytes in, int window, size_t size_max, struct buf *out, struct err *e)
+{
+    return zlib_inflate_rest(in, window, size_max, 0, out, e);
 }
 
 bool
@@ -117,4 +125,10 @@ bool
 decompress_deflate(struct bytes in, size_t size_max, struct buf *out, struct err *e)
 {
     return zlib_inflate(in, -ZLIB_WINDOW, size_max, out, e);
+}
+
+bool
+decompress_deflate_loose(struct bytes in, size_t size_max, struct buf *out, struct err *e)
+{
+    return zlib_inflate_rest(in, -ZLIB_WINDOW, size_max, 4, out, e);
 }

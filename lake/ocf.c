@@ -142,7 +142,7 @@ unpack(const struct ocf_file *f, struct bytes packed, struct arena *a, struct by
         return err_set(e, MR_LAKE_UNSUPPORTED, "an Avro file with codec %.*s",
                        (int)(codec.n < 32 ? codec.n : 32), (const char *)codec.p);
     struct buf plain = {0};
-    bool ok = decompress_deflate(packed, OCF_BLOCK_MAX, &plain, e);
+    bool ok = decompress_deflate_loose(packed, OCF_BLOCK_MAX, &plain, e);
     if (ok)
         *out = arena_copy(a, buf_bytes(&plain));
     else

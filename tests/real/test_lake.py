@@ -253,6 +253,18 @@ def test_a_catalog_file_that_pyiceberg_made_is_used_as_it_is(driver, warehouse):
     assert sqlite3.connect(warehouse.database).execute("PRAGMA table_info(iceberg_tables)").fetchall() == columns
 
 
+def test_commits_go_on_behind_pyicebergs_overwrite(driver, warehouse):
+    with Driver(driver, warehouse.uri) as d:
+        h = History(d, warehouse, 2, NARROW, seed=1)
+        h.commit(add={"f1": [[i, f"v{i}"] for i in range(20)]})
+        h.commit(add={"f2": [[i, None] for i in range(20, 30)]}, delete={"f1": range(5)})
+        table = warehouse.pyiceberg("ns.t")
+        table.overwrite(table.scan().to_arrow())
+        h.commit(add={"f3": [[100, "ours"]]})
+        h.snapshots = h.snapshots[-1:]
+        h.check()
+
+
 # Commits that are killed, and commits that race.
 
 POINTS = ["lake.storage.before_sync:1", "lake.storage.before_link:1", "lake.storage.after_link:1",
