@@ -108,6 +108,11 @@ MR_CODE(3060, LAKE_FOREIGN, ERR_TABLE, "the Iceberg table belongs to another tas
 MR_CODE(3061, LAKE_ROLLED_BACK, ERR_TABLE, "the Iceberg table was rolled back",
         "nothing written; this table stops, its position is kept",
         "make its newest snapshot current again, or restart the task: it loads the table again")
+MR_CODE(3070, LAKE_MAINTENANCE, ERR_RETRY, "maintenance of an Iceberg table failed",
+        "rows go on; nothing lost; files that nobody needs may stay; it is tried again later",
+        "see the message")
+MR_CODE(3071, LAKE_STOPPED, ERR_RETRY, "work at an Iceberg table was stopped on the way",
+        "nothing of it is visible", "none needed")
 MR_CODE(3080, CATALOG_REJECTED, ERR_TABLE, "the Iceberg catalog does not accept a request",
         "nothing written; this table stops, its position is kept", "see the catalog's message")
 MR_CODE(3081, CATALOG_ADDRESS, ERR_TASK, "no such Iceberg catalog, database or warehouse",

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/hash.h"
 #include "base/mem.h"
 
@@ -47,13 +48,38 @@ catalog_create(struct catalog *c, const struct catalog_name *name, const struct 
     return c->ops->create(c, name, m, out, e);
 }
 
+/* Removes what the base's metadata log has and the new one's has not. */
+static void
+forget_previous(struct catalog *c, const struct metadata *base, const struct catalog_table *now)
+{
+    const char *asked =
+        metadata_property(now->metadata, "write.metadata.delete-after-commit.enabled");
+    const struct json *old = json_get(base->doc, "metadata-log");
+    const struct json *log = json_get(now->metadata->doc, "metadata-log");
+    const char *first = json_get_str(json_at(log, 0), "metadata-file", NULL);
+    struct err ignored;
+    if (!asked || strcmp(asked, "true") != 0 || !first)
+        return;
+    for (size_t i = 0; i < json_len(old); i++) {
+        const char *path = json_get_str(json_at(old, i), "metadata-file", first);
+        if (strcmp(path, first) == 0)
+            return;
+        FAULT("lake.metadata.forget");
+        (void)!storage_remove(c->storage, path, &ignored);
+    }
+}
+
 bool
 catalog_commit(struct catalog *c, const struct catalog_name *name,
                const struct catalog_table *base, const struct catalog_commit *commit,
                struct catalog_table *out, struct err *e)
 {
     *out = (struct catalog_table){0};
-    return c->ops->commit(c, name, base, commit, out, e);
+    if (!c->ops->commit(c, name, base, commit, out, e))
+        return false;
+    if (c->ops->keeps_metadata)
+        forget_previous(c, base->metadata, out);
+    return true;
 }
 
 bool
@@ -90,6 +116,25 @@ catalog_table_location(const struct catalog *c, const struct catalog_name *name)
     return location;
 }
 
+#define OWN_UUID \
+    "6d696c6c-7261-8" /* "millra"; version 8 is for a use of one's own (RFC 9562) */
+
+static void
+own_uuid(char out[37])
+{
+    uint64_t a = random_u64(), b = random_u64();
+    snprintf(out, 37, OWN_UUID "%03x-%04x-%012llx", (unsigned)(a & 0xfff),
+             0x8000u | (unsigned)(a >> 12 & 0x3fff), (unsigned long long)(b >> 16));
+}
+
+bool
+catalog_is_own_metadata(const char *name)
+{
+    size_t digits = strspn(name, "0123456789");
+    return digits && name[digits] == '-' &&
+           strncmp(name + digits + 1, OWN_UUID, strlen(OWN_UUID)) == 0;
+}
+
 /* One more than the number that the previous file's name begins with. */
 static unsigned long
 next_number(const char *previous)
@@ -107,7 +152,7 @@ catalog_write_metadata(struct catalog *c, const struct metadata *m, const char *
 {
     char uuid[37];
     struct buf text = {0};
-    uuid_v7(uuid);
+    own_uuid(uuid);
     char *path = mem_printf("%s/metadata/%05lu-%s.metadata.json", m->location,
                             next_number(previous), uuid);
     metadata_write(m, &text);

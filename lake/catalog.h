@@ -43,6 +43,7 @@ struct catalog_commit {
 };
 
 struct catalog_ops {
+    bool keeps_metadata; /* writes metadata.json itself, by catalog_write_metadata */
     bool (*make_namespace)(struct catalog *c, const char *space, struct err *e);
     bool (*load)(struct catalog *c, const struct catalog_name *name, struct catalog_table *out,
                  struct err *e);
@@ -72,7 +73,10 @@ catalog_load(struct catalog *c, const struct catalog_name *name, struct catalog_
 MUST bool
 catalog_create(struct catalog *c, const struct catalog_name *name, const struct metadata *m,
                struct catalog_table *out, struct err *e);
-/* On true *out is the new state, and base is still the caller's. */
+/* On true *out is the new state, and base is still the caller's. Where this program keeps
+ * metadata.json and the table's property write.metadata.delete-after-commit.enabled is true,
+ * those that fell out of the metadata log (write.metadata.previous-versions-max) are removed
+ * then; dying before it leaves orphans. */
 MUST bool
 catalog_commit(struct catalog *c, const struct catalog_name *name,
                const struct catalog_table *base, const struct catalog_commit *commit,
@@ -85,6 +89,11 @@ catalog_table_free(struct catalog_table *t);
 /* WAREHOUSE/SPACE/TABLE: where a new table's files go. */
 char *
 catalog_table_location(const struct catalog *c, const struct catalog_name *name);
+
+/* A metadata.json that this program wrote, by its name: the UUID in it is one of version 8 that
+ * begins with "millra". */
+bool
+catalog_is_own_metadata(const char *name);
 
 /* For the kinds that keep metadata.json themselves. Writes the next metadata of a table as
  * LOCATION/metadata/NNNNN-UUID.metadata.json, durable; *location is the caller's. */

@@ -379,6 +379,7 @@ sql_close(struct catalog *base)
 }
 
 static const struct catalog_ops sql_ops = {
+    .keeps_metadata = true,
     .make_namespace = sql_make_namespace,
     .load = sql_load,
     .create = sql_create,

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/fault.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -363,7 +362,23 @@ pause_before_retry(const struct commit *c)
     for (unsigned i = 1; i < c->conflicts && times < BACKOFF_TIMES; i++)
         times *= 2;
     unsigned ms = c->conf.backoff_ms * times;
-    clock_sleep_ms(ms / 2 + (unsigned)(random_u64() % (ms / 2 + 1)));
+    ms = ms / 2 + (unsigned)(random_u64() % (ms / 2 + 1));
+    stop_wait(c->conf.stop, (int)ms);
+}
+
+/* No further attempt: what is known of those that were is told. */
+static bool
+stopped(const struct commit *c, struct err *e)
+{
+    if (!c->attempt || !stop_asked(c->conf.stop))
+        return false;
+    if (c->unsure)
+        (void)!err_set(e, MR_CATALOG_UNKNOWN_OUTCOME,
+                       "table %s.%s: stopped before it was known", c->table->space,
+                       c->table->table);
+    else
+        (void)!err_set(e, MR_LAKE_STOPPED, "table %s.%s", c->table->space, c->table->table);
+    return true;
 }
 
 /* Behind an attempt that failed with *e: can there be another one? The table is then reloaded.
@@ -411,7 +426,7 @@ commit_run(struct commit *c, struct err *e)
     /* Another state than the commit began on was looked at: is it in there already? */
     while (!c->done && !(c->done = c->attempt > 0 && is_committed(c))) {
         drop_failed_list(c);
-        if (!check_base(c, e))
+        if (stopped(c, e) || !check_base(c, e))
             return false;
         c->done = try_once(c, e);
         if (!c->done && !prepare_retry(c, e))

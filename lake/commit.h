@@ -26,6 +26,7 @@
 #ifndef MILLRACE_LAKE_COMMIT_H
 #define MILLRACE_LAKE_COMMIT_H
 
+#include "base/stop.h"
 #include "lake/schema_json.h"
 #include "lake/table.h"
 
@@ -33,11 +34,12 @@
 #define COMMIT_NAME_PREFIX "millrace-"
 
 struct commit_conf {
-    const char *base_key;   /* a property that must have .. */
-    const char *base_value; /* .. this value (NULL: none at all); base_key NULL: no demand */
-    unsigned attempts_max;  /* 0: 10 */
-    unsigned backoff_ms;    /* first pause behind a conflict, doubled to 64 times; 0: 50 */
-    unsigned merge_at;      /* manifests of one content, above which they are merged; 0: 100 */
+    const char *base_key;    /* a property that must have .. */
+    const char *base_value;  /* .. this value (NULL: none at all); base_key NULL: no demand */
+    unsigned attempts_max;   /* 0: 10 */
+    unsigned backoff_ms;     /* first pause behind a conflict, doubled to 64 times; 0: 50 */
+    unsigned merge_at;       /* manifests of one content, above which they are merged; 0: 100 */
+    const struct stop *stop; /* asked: no second attempt, MR_LAKE_STOPPED; NULL: none */
 };
 
 struct commit;
@@ -77,7 +79,7 @@ commit_claim(struct commit *c);
  * that of the same schema where the table has it. */
 void
 commit_set_schema(struct commit *c, const struct lake_schema *s, int32_t last_column_id);
-/* Snapshots that are forgotten (not the current one). */
+/* Snapshots that are forgotten, unless a branch or tag points to them when it is done. */
 void
 commit_expire(struct commit *c, const int64_t *ids, size_t n);
 

@@ -256,6 +256,9 @@ check_deletes(struct commit *c, struct err *e)
         else if (f->vector && !map_get(&c->removed, commit_key(&f->vector->file, &a)))
             ok = err_set(e, MR_LAKE_FILES_GONE, "%s has another deletion vector", path);
     }
+    /* An equality delete of a foreign writer would not reach rows that get a newer number. */
+    if (ok && c->expected_len && files.wide_deletes)
+        ok = err_set(e, MR_LAKE_FILES_GONE, "deletes that speak of several files came");
     for (size_t i = 0; ok && i < c->expected_len; i++) {
         const struct commit_expected *x = &c->expected[i];
         if (!has_expected_deletes(x, lake_files_find(&files, x->path), &a))

@@ -198,6 +198,24 @@ push_removals(struct json *list, const struct commit *c)
         json_free(keys);
 }
 
+/* Those that are there and that no branch or tag points to now. */
+static void
+push_expired(struct json *list, const struct commit *c)
+{
+    const struct metadata *m = c->table->state.metadata;
+    struct json *ids = json_array_new();
+    struct snapshot s;
+    for (size_t i = 0; i < json_len(c->expired); i++) {
+        int64_t id = json_i64_value(json_at(c->expired, i), -1);
+        if (metadata_snapshot(m, id, &s) && !metadata_is_referenced(m, id))
+            json_push(ids, json_i64(id));
+    }
+    if (json_len(ids))
+        json_set(push_object(list, "action", "remove-snapshots"), "snapshot-ids", ids);
+    else
+        json_free(ids);
+}
+
 struct json *
 commit_updates(const struct commit *c, const struct commit_attempt *t)
 {
@@ -215,8 +233,6 @@ commit_updates(const struct commit *c, const struct commit_attempt *t)
         json_set(push_object(list, "action", "set-properties"), "updates",
                  json_clone(c->properties));
     push_removals(list, c);
-    if (json_len(c->expired))
-        json_set(push_object(list, "action", "remove-snapshots"), "snapshot-ids",
-                 json_clone(c->expired));
+    push_expired(list, c);
     return list;
 }

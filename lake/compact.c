@@ -17,15 +17,18 @@ struct input {
 };
 
 struct compact {
-    struct lake_table *table;
+    struct lake_table *table; /* of the rewrite */
+    struct compact_conf conf;
     struct input *inputs;
     size_t inputs_len;
     struct data_file made; /* path NULL: no rows were left */
     uint64_t written;
     uint64_t translated;
-    bool lineage; /* version 3 */
-    bool placed;  /* the new file exists */
-    bool keep;    /* committed, or perhaps */
+    const char *deletes; /* file of them, of the last commit; NULL: none */
+    bool lineage;        /* version 3 */
+    bool placed;         /* the new file exists */
+    bool added;          /* the last commit names it */
+    bool keep;           /* committed, or perhaps */
     struct arena mem;
 };
 
@@ -36,6 +39,15 @@ struct columns {
     struct parquet_column *written;
     uint32_t len;
 };
+
+static bool
+is_identifier(const struct lake_schema *s, int32_t id)
+{
+    for (uint32_t i = 0; i < s->identifier_count; i++)
+        if (s->identifier_ids[i] == id)
+            return true;
+    return false;
+}
 
 static bool
 plan_columns(struct compact *c, struct columns *out, struct err *e)
@@ -52,10 +64,11 @@ plan_columns(struct compact *c, struct columns *out, struct err *e)
         out->fields[n++] = LAKE_FIELD_LAST_UPDATED;
     }
     for (uint32_t i = 0; i < n; i++)
-        out->written[i] = (struct parquet_column){.field = out->fields[i],
-                                                  .metrics = i < out->schema.field_count
-                                                                 ? PARQUET_METRICS_BOUNDS
-                                                                 : PARQUET_METRICS_NONE};
+        out->written[i] = (struct parquet_column){
+            .field = out->fields[i],
+            .metrics =
+                i < out->schema.field_count ? PARQUET_METRICS_BOUNDS : PARQUET_METRICS_NONE,
+            .bloom = is_identifier(&out->schema, out->fields[i].id)};
     out->len = n;
     return true;
 }
@@ -79,7 +92,8 @@ copy_batch(struct compact *c, const struct columns *cols, const struct manifest_
 {
     struct cell *row = mem_array(cols->len + 1, sizeof(*row));
     const struct cell *one = row;
-    bool ok = true;
+    bool ok = !stop_asked(c->conf.stop) ||
+              err_set(e, MR_LAKE_STOPPED, "table %s.%s", c->table->space, c->table->table);
     for (size_t i = 0; ok && i < b->rows; i++) {
         if (positions_has(&in->gone, b->position + i))
             continue;
@@ -117,13 +131,20 @@ copy_file(struct compact *c, const struct columns *cols, const struct lake_file 
 }
 
 static bool
-find_inputs(struct lake_table *t, const struct lake_files *files, const char *const *paths,
-            size_t n, struct err *e)
+check_wide(const struct lake_table *t, const struct lake_files *files, struct err *e)
 {
-    if (files->wide_deletes)
-        return err_set(e, MR_LAKE_UNSUPPORTED,
-                       "the table %s.%s has deletes that speak of several files", t->space,
-                       t->table);
+    return !files->wide_deletes ||
+           err_set(e, MR_LAKE_UNSUPPORTED,
+                   "the table %s.%s has deletes that speak of several files", t->space,
+                   t->table);
+}
+
+static bool
+find_inputs(const struct lake_table *t, const struct lake_files *files,
+            const char *const *paths, size_t n, struct err *e)
+{
+    if (!check_wide(t, files, e))
+        return false;
     for (size_t i = 0; i < n; i++)
         if (!lake_files_find(files, paths[i]))
             return err_set(e, MR_LAKE_FILES_GONE, "%s", paths[i]);
@@ -142,7 +163,7 @@ write_new(struct compact *c, const struct lake_files *files, struct err *e)
     char *path = arena_printf(&c->mem, "%s/data/" COMMIT_NAME_PREFIX "%s.parquet",
                               c->table->state.metadata->location, uuid);
     struct parquet_conf conf = {
-        .columns = cols.written, .column_count = cols.len, .codec = PARQUET_ZSTD};
+        .columns = cols.written, .column_count = cols.len, .codec = c->conf.codec};
     if (!rows_file_new(c->table->catalog->storage, path, &conf, &f, e))
         return false;
     bool ok = true;
@@ -157,13 +178,14 @@ write_new(struct compact *c, const struct lake_files *files, struct err *e)
 }
 
 bool
-compact_rewrite(struct lake_table *t, const char *const *paths, size_t n, struct compact **out,
-                struct err *e)
+compact_rewrite(struct lake_table *t, const char *const *paths, size_t n,
+                const struct compact_conf *conf, struct compact **out, struct err *e)
 {
     struct compact *c = mem_zalloc(sizeof(*c));
     struct lake_files files;
     arena_init(&c->mem, 0);
     c->table = t;
+    c->conf = *conf;
     c->lineage = t->state.metadata->version >= 3;
     c->inputs = mem_array(n + 1, sizeof(*c->inputs));
     c->inputs_len = n;
@@ -181,11 +203,11 @@ compact_rewrite(struct lake_table *t, const char *const *paths, size_t n, struct
 
 /* Rows of an input that are deleted now and were not then, as places in the new file. */
 static bool
-translate(struct compact *c, const struct input *in, const struct lake_file *now,
+translate(const struct input *in, struct storage *s, const struct lake_file *now,
           struct positions *out, struct err *e)
 {
     struct positions gone = {0};
-    bool ok = deletes_read_all(c->table->catalog->storage, now, &gone, e);
+    bool ok = deletes_read_all(s, now, &gone, e);
     for (uint64_t i = 0; ok && positions_next(&gone, i, &i); i++)
         if (!positions_has(&in->gone, i) && i < in->rows)
             positions_add(out, in->first + i - positions_rank(&in->gone, i));
@@ -193,56 +215,105 @@ translate(struct compact *c, const struct input *in, const struct lake_file *now
     return ok;
 }
 
+/* What the new file must lose, by what the table has now. */
 static bool
-fill_commit(struct compact *c, const struct lake_files *files, struct commit *t, struct err *e)
+translate_all(struct compact *c, const struct lake_table *now, const struct lake_files *files,
+              struct commit *t, struct positions *gone, struct err *e)
 {
-    struct positions gone = {0};
+    uint64_t lost = 0;
+    bool found = false;
+    for (size_t i = 0; i < c->inputs_len; i++) {
+        const struct input *in = &c->inputs[i];
+        const struct lake_file *f = lake_files_find(files, in->path);
+        uint64_t rows = in->rows - in->gone.count;
+        if (f) {
+            found = true;
+            commit_remove(t, &f->rows->file);
+            commit_expect_deletes(t, f);
+            if (!translate(in, now->catalog->storage, f, gone, e))
+                return false;
+            continue;
+        }
+        lost += rows;
+        for (uint64_t k = 0; k < rows; k++)
+            positions_add(gone, in->first + k);
+    }
+    return (found && lost <= c->written / 2) ||
+           err_set(e, MR_LAKE_FILES_GONE, "of %llu rows written again %llu are of files gone",
+                   (unsigned long long)c->written, (unsigned long long)lost);
+}
+
+/* The new file and its deletes; none when no row of it is left. */
+static bool
+add_made(struct compact *c, const struct lake_table *now, struct commit *t,
+         const struct positions *gone, struct err *e)
+{
     struct data_file deletes;
-    bool ok = true;
-    for (size_t i = 0; ok && i < c->inputs_len; i++) {
-        const struct lake_file *f = lake_files_find(files, c->inputs[i].path);
-        commit_remove(t, &f->rows->file);
-        commit_expect_deletes(t, f);
-        ok = translate(c, &c->inputs[i], f, &gone, e);
-    }
-    c->translated = gone.count;
-    if (ok && c->placed)
-        commit_add_rows(t, &c->made);
-    if (ok && gone.count) {
-        char uuid[37];
-        uuid_v7(uuid);
-        struct deletes_conf conf = {
-            .storage = c->table->catalog->storage,
-            .version = c->table->state.metadata->version,
-            .location = arena_printf(&c->mem, "%s/data/" COMMIT_NAME_PREFIX "%s",
-                                     c->table->state.metadata->location, uuid),
-            .data_file = c->made.path};
-        ok = deletes_write(&conf, &gone, &c->mem, &deletes, e);
-        if (ok)
-            commit_add_deletes(t, &deletes);
-    }
-    positions_free(&gone);
-    return ok;
+    char uuid[37];
+    uuid_v7(uuid);
+    struct deletes_conf conf = {.storage = now->catalog->storage,
+                                .version = now->state.metadata->version,
+                                .location =
+                                    arena_printf(&c->mem, "%s/data/" COMMIT_NAME_PREFIX "%s",
+                                                 now->state.metadata->location, uuid),
+                                .data_file = c->made.path};
+    if (!c->placed || gone->count == c->written)
+        return true;
+    c->added = true;
+    commit_add_rows(t, &c->made);
+    if (!gone->count)
+        return true;
+    if (!deletes_write(&conf, gone, &c->mem, &deletes, e))
+        return false;
+    c->deletes = deletes.path;
+    FAULT("lake.compact.deletes");
+    commit_add_deletes(t, &deletes);
+    return true;
+}
+
+static void
+tell(struct compact *c, struct commit *t, const struct commit_conf *conf)
+{
+    commit_set_operation(t, "replace");
+    commit_set_summary(t, "millrace.compacted", arena_printf(&c->mem, "%zu", c->inputs_len));
+    commit_set_summary(t, "millrace.translated",
+                       arena_printf(&c->mem, "%llu", (unsigned long long)c->translated));
+    if (conf->base_key && conf->base_value)
+        commit_set_summary(t, conf->base_key, conf->base_value);
+}
+
+/* The deletes of an attempt that is known to have failed. */
+static void
+drop_deletes(struct compact *c, struct storage *s)
+{
+    struct err ignored;
+    if (c->deletes)
+        (void)!storage_remove(s, c->deletes, &ignored);
 }
 
 bool
-compact_commit(struct compact *c, const struct commit_conf *conf, struct err *e)
+compact_commit(struct compact *c, struct lake_table *t, const struct commit_conf *conf,
+               struct err *e)
 {
     struct lake_files files = {0};
-    if (!lake_table_reload(c->table, e))
+    struct positions gone = {0};
+    if (!lake_table_reload(t, e))
         return false;
-    struct commit *t = commit_new(c->table, conf);
-    commit_set_operation(t, "replace");
-    const char **paths = arena_alloc(&c->mem, (c->inputs_len + 1) * sizeof(*paths));
-    for (size_t i = 0; i < c->inputs_len; i++)
-        paths[i] = c->inputs[i].path;
-    bool ok = lake_table_files(c->table, &files, e) &&
-              find_inputs(c->table, &files, paths, c->inputs_len, e) &&
-              fill_commit(c, &files, t, e);
+    struct commit *m = commit_new(t, conf);
+    c->added = false;
+    c->deletes = NULL;
+    bool ok = lake_table_files(t, &files, e) && check_wide(t, &files, e) &&
+              translate_all(c, t, &files, m, &gone, e) && add_made(c, t, m, &gone, e);
+    c->translated = gone.count;
+    tell(c, m, conf);
     lake_files_free(&files);
-    ok = ok && commit_run(t, e);
-    c->keep = ok || commit_unsure(t);
-    commit_free(t);
+    positions_free(&gone);
+    ok = ok && commit_run(m, e);
+    c->keep |= commit_unsure(m) || (ok && c->added);
+    if (!ok && !commit_unsure(m))
+        drop_deletes(c, t->catalog->storage);
+    commit_free(m);
+    FAULT("lake.compact.committed");
     return ok;
 }
 
@@ -250,6 +321,12 @@ const char *
 compact_path(const struct compact *c)
 {
     return c->placed ? c->made.path : NULL;
+}
+
+size_t
+compact_files(const struct compact *c)
+{
+    return c->inputs_len;
 }
 
 uint64_t

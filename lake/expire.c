@@ -11,14 +11,15 @@
 /* Paths reached by some snapshots: manifest lists, manifests, files. */
 struct reach {
     struct lake_table *table;
+    const struct stop *stop;
     struct map paths;
     struct arena mem;
 };
 
 static void
-reach_begin(struct reach *r, struct lake_table *t)
+reach_begin(struct reach *r, struct lake_table *t, const struct stop *stop)
 {
-    *r = (struct reach){.table = t};
+    *r = (struct reach){.table = t, .stop = stop};
     arena_init(&r->mem, 0);
 }
 
@@ -41,6 +42,13 @@ reach_path(struct reach *r, const char *path)
 }
 
 static bool
+go_on(const struct reach *r, struct err *e)
+{
+    return !stop_asked(r->stop) ||
+           err_set(e, MR_LAKE_STOPPED, "table %s.%s", r->table->space, r->table->table);
+}
+
+static bool
 reach_manifest(struct reach *r, const struct manifest_file *m, struct err *e)
 {
     struct buf file = {0};
@@ -49,6 +57,8 @@ reach_manifest(struct reach *r, const struct manifest_file *m, struct err *e)
     size_t n = 0;
     if (!reach_path(r, m->path))
         return true;
+    if (!go_on(r, e))
+        return false;
     arena_init(&a, 0);
     bool ok = storage_read_all(r->table->catalog->storage, m->path, LIST_BYTES_MAX, &file, e) &&
               manifest_read(buf_bytes(&file), m, &a, &entries, &n, e);
@@ -67,6 +77,8 @@ reach_snapshot(struct reach *r, const struct snapshot *s, struct err *e)
     struct arena a;
     struct manifest_file *list;
     size_t n = 0;
+    if (!go_on(r, e))
+        return false;
     arena_init(&a, 0);
     reach_path(r, s->manifest_list);
     bool ok = storage_read_all(r->table->catalog->storage, s->manifest_list, LIST_BYTES_MAX,
@@ -89,40 +101,93 @@ reach_all(struct reach *r, struct err *e)
     return true;
 }
 
-/* A branch or tag points to it. */
-static bool
-is_referenced(const struct metadata *m, int64_t id)
+/* The metadata.json of now and those that it remembers. */
+static void
+reach_metadata(struct reach *r)
 {
-    const char *name;
-    struct json *ref;
-    for (void *it = NULL; (it = json_next(json_get(m->doc, "refs"), it, &name, &ref)) != NULL;)
-        if (json_get_i64(ref, "snapshot-id", -1) == id)
-            return true;
-    return m->current_snapshot == id;
+    const struct json *log = json_get(r->table->state.metadata->doc, "metadata-log");
+    if (r->table->state.location)
+        reach_path(r, r->table->state.location);
+    for (size_t i = 0; i < json_len(log); i++)
+        reach_path(r, json_get_str(json_at(log, i), "metadata-file", ""));
 }
 
-/* Ids of the snapshots to forget, oldest first in the metadata's order. */
+/* ---- expiry ---- */
+
+struct expiry {
+    struct lake_table *table;
+    struct reach old; /* by the snapshots that go */
+    int64_t *ids;
+    size_t len;
+};
+
+/* ids NULL: only counted. The oldest first, none left out in between but what branches and tags
+ * point to: so the history of what stays has no holes. */
 static size_t
-choose(const struct metadata *m, const struct expire_conf *conf, int64_t *ids)
+choose(const struct metadata *m, const struct expire_conf *conf, int64_t *ids,
+       int64_t *oldest_ms)
 {
     size_t count = metadata_snapshot_count(m), n = 0;
     size_t keep = conf->keep_min > 1 ? conf->keep_min : 1;
     struct snapshot s;
-    for (size_t i = 0; i + keep < count; i++)
-        if (metadata_snapshot_at(m, i, &s) && s.timestamp_ms < conf->older_than_ms &&
-            !is_referenced(m, s.id))
-            ids[n++] = s.id;
+    for (size_t i = 0; i + keep < count && metadata_snapshot_at(m, i, &s); i++) {
+        bool above = conf->keep_max && count - i > conf->keep_max;
+        if (s.id == conf->keep_from || (s.timestamp_ms >= conf->older_than_ms && !above))
+            break;
+        if (metadata_is_referenced(m, s.id))
+            continue;
+        if (ids)
+            ids[n] = s.id;
+        if (!n++)
+            *oldest_ms = s.timestamp_ms;
+    }
     return n;
 }
 
-static bool
-commit_forgetting(struct lake_table *t, const struct expire_conf *conf, const int64_t *ids,
-                  size_t n, struct err *e)
+size_t
+expire_count(const struct metadata *m, const struct expire_conf *conf, int64_t *oldest_ms)
 {
-    struct commit *c = commit_new(t, &conf->commit);
-    commit_expire(c, ids, n);
+    return choose(m, conf, NULL, oldest_ms);
+}
+
+bool
+expire_plan(struct lake_table *t, const struct expire_conf *conf, struct expiry **out,
+            struct err *e)
+{
+    const struct metadata *m = t->state.metadata;
+    struct snapshot s;
+    int64_t oldest_ms;
+    bool ok = true;
+    *out = NULL;
+    size_t n = expire_count(m, conf, &oldest_ms);
+    if (!n)
+        return true;
+    struct expiry *x = mem_zalloc(sizeof(*x));
+    x->table = t;
+    x->ids = mem_array(n, sizeof(*x->ids));
+    x->len = choose(m, conf, x->ids, &oldest_ms);
+    reach_begin(&x->old, t, conf->stop);
+    for (size_t i = 0; ok && i < x->len; i++)
+        ok = metadata_snapshot(m, x->ids[i], &s) && reach_snapshot(&x->old, &s, e);
+    FAULT("lake.expire.planned");
+    if (ok)
+        *out = x;
+    else
+        expire_free(x);
+    return ok;
+}
+
+bool
+expire_commit(struct expiry *x, struct lake_table *t, const struct commit_conf *conf,
+              struct err *e)
+{
+    if (!lake_table_reload(t, e))
+        return false;
+    struct commit *c = commit_new(t, conf);
+    commit_expire(c, x->ids, x->len);
     bool ok = commit_run(c, e);
     commit_free(c);
+    FAULT("lake.expire.committed");
     return ok;
 }
 
@@ -132,7 +197,7 @@ remove_unreached(struct lake_table *t, const struct reach *old, const struct rea
     struct err ignored;
     size_t n = 0;
     for (struct map_slot *s = NULL; (s = map_next(&old->paths, s)) != NULL;) {
-        if (map_get(&kept->paths, s->key))
+        if (map_get(&kept->paths, s->key) || stop_asked(old->stop))
             continue;
         FAULT("lake.expire.remove");
         char *path = mem_strn(s->key);
@@ -142,58 +207,56 @@ remove_unreached(struct lake_table *t, const struct reach *old, const struct rea
     return n;
 }
 
-static bool
-expire_chosen(struct lake_table *t, const struct expire_conf *conf, const int64_t *ids,
-              size_t n, struct expire_done *done, struct err *e)
+bool
+expire_finish(struct expiry *x, struct expire_done *done, struct err *e)
 {
-    struct reach old, kept;
-    struct snapshot s;
-    bool ok = true;
-    reach_begin(&old, t);
-    reach_begin(&kept, t);
-    for (size_t i = 0; ok && i < n; i++)
-        ok = metadata_snapshot(t->state.metadata, ids[i], &s) && reach_snapshot(&old, &s, e);
-    ok = ok && commit_forgetting(t, conf, ids, n, e);
-    FAULT("lake.expire.committed");
-    ok = ok && reach_all(&kept, e);
+    struct reach kept;
+    *done = (struct expire_done){0};
+    if (!lake_table_reload(x->table, e))
+        return false;
+    reach_begin(&kept, x->table, x->old.stop);
+    bool ok = reach_all(&kept, e);
     if (ok)
-        *done = (struct expire_done){n, remove_unreached(t, &old, &kept)};
-    reach_end(&old);
+        *done = (struct expire_done){x->len, remove_unreached(x->table, &x->old, &kept)};
     reach_end(&kept);
     return ok;
 }
 
-bool
-expire_snapshots(struct lake_table *t, const struct expire_conf *conf, struct expire_done *done,
-                 struct err *e)
+void
+expire_free(struct expiry *x)
 {
-    *done = (struct expire_done){0};
-    if (!lake_table_reload(t, e))
-        return false;
-    size_t count = metadata_snapshot_count(t->state.metadata);
-    int64_t *ids = mem_array(count + 1, sizeof(*ids));
-    size_t n = choose(t->state.metadata, conf, ids);
-    bool ok = n == 0 || expire_chosen(t, conf, ids, n, done, e);
-    free(ids);
-    return ok;
+    if (!x)
+        return;
+    reach_end(&x->old);
+    free(x->ids);
+    free(x);
 }
+
+/* ---- orphans ---- */
 
 /* Files of our names, old enough. */
 struct candidates {
-    uint64_t older_than_ms;
+    const struct orphans_conf *conf;
     char **paths;
     size_t len;
 };
 
 static bool
+is_ours(const char *name)
+{
+    return strncmp(name, COMMIT_NAME_PREFIX, strlen(COMMIT_NAME_PREFIX)) == 0 ||
+           catalog_is_own_metadata(name);
+}
+
+static bool
 take_candidate(void *ctx, const struct storage_entry *entry, struct err *e)
 {
-    (void)e;
     struct candidates *c = ctx;
     const char *slash = strrchr(entry->location, '/');
-    const char *name = slash ? slash + 1 : entry->location;
-    if (strncmp(name, COMMIT_NAME_PREFIX, strlen(COMMIT_NAME_PREFIX)) != 0 ||
-        entry->mtime_ms >= c->older_than_ms)
+    if (stop_asked(c->conf->stop))
+        return err_set(e, MR_LAKE_STOPPED, "looking for orphans");
+    if (!is_ours(slash ? slash + 1 : entry->location) ||
+        entry->mtime_ms >= c->conf->older_than_ms || entry->mtime_ms < c->conf->newer_than_ms)
         return true;
     c->paths = mem_realloc(c->paths, (c->len + 1) * sizeof(*c->paths));
     c->paths[c->len++] = mem_strdup(entry->location);
@@ -214,20 +277,24 @@ list_candidates(struct lake_table *t, struct candidates *c, struct err *e)
 }
 
 /* The list is taken first: what a commit of meanwhile reaches is then never taken for an
- * orphan.
- */
+ * orphan. */
 bool
-orphans_remove(struct lake_table *t, uint64_t older_than_ms, size_t *removed, struct err *e)
+orphans_remove(struct lake_table *t, const struct orphans_conf *conf, size_t *removed,
+               struct err *e)
 {
-    struct candidates c = {.older_than_ms = older_than_ms};
+    struct candidates c = {.conf = conf};
     struct reach r;
-    reach_begin(&r, t);
+    reach_begin(&r, t, conf->stop);
     *removed = 0;
-    bool ok = lake_table_reload(t, e) && list_candidates(t, &c, e) && lake_table_reload(t, e) &&
-              reach_all(&r, e);
+    bool ok = lake_table_reload(t, e) && list_candidates(t, &c, e);
+    FAULT("lake.orphans.listed");
+    ok = ok && lake_table_reload(t, e) && reach_all(&r, e);
+    if (ok)
+        reach_metadata(&r);
     for (size_t i = 0; i < c.len; i++) {
         if (ok && !map_get(&r.paths, bytes_str(c.paths[i]))) {
-            ok = storage_remove(t->catalog->storage, c.paths[i], e);
+            FAULT("lake.orphans.remove");
+            ok = go_on(&r, e) && storage_remove(t->catalog->storage, c.paths[i], e);
             *removed += ok;
         }
         free(c.paths[i]);

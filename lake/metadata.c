@@ -265,6 +265,17 @@ metadata_is_ancestor(const struct metadata *m, int64_t id)
 }
 
 bool
+metadata_is_referenced(const struct metadata *m, int64_t id)
+{
+    const char *name;
+    struct json *ref;
+    for (void *it = NULL; (it = json_next(json_get(m->doc, "refs"), it, &name, &ref)) != NULL;)
+        if (json_get_i64(ref, "snapshot-id", -1) == id)
+            return true;
+    return m->current_snapshot == id;
+}
+
+bool
 metadata_writable(const struct metadata *m, struct err *e)
 {
     const struct json *specs = json_get(m->doc, "partition-specs");

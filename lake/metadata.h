@@ -78,6 +78,9 @@ metadata_snapshot_at(const struct metadata *m, size_t i, struct snapshot *out);
 /* Is `id` the current snapshot or one of its ancestors (as far as they are kept)? */
 bool
 metadata_is_ancestor(const struct metadata *m, int64_t id);
+/* A branch or tag points to the snapshot. */
+bool
+metadata_is_referenced(const struct metadata *m, int64_t id);
 /* This program can write to it: no partition fields. MR_LAKE_UNSUPPORTED. */
 MUST bool
 metadata_writable(const struct metadata *m, struct err *e);

@@ -345,10 +345,11 @@ do_rewrite(const struct json *cmd, struct err *e)
     const char **list = arena_alloc(&mem, (json_len(files) + 1) * sizeof(*list));
     for (size_t i = 0; i < json_len(files); i++)
         list[i] = path_of(json_str_value(json_at(files, i), ""));
+    const struct compact_conf conf = {.codec = PARQUET_ZSTD};
     compact_free(compaction);
     compaction = NULL;
     if (!lake_table_reload(table, e) ||
-        !compact_rewrite(table, list, json_len(files), &compaction, e))
+        !compact_rewrite(table, list, json_len(files), &conf, &compaction, e))
         return false;
     reply_count("files", json_len(files));
     return true;
@@ -360,7 +361,7 @@ do_swap(const struct json *cmd, struct err *e)
     bool fresh;
     if (!compaction)
         return err_set(e, MR_USAGE, "nothing was rewritten");
-    if (!compact_commit(compaction, &(struct commit_conf){.backoff_ms = 5}, e))
+    if (!compact_commit(compaction, table, &(struct commit_conf){.backoff_ms = 5}, e))
         return false;
     const char *name = arena_strdup(&names, json_get_str(cmd, "name", "compacted"));
     map_put(&paths, bytes_str(name), &fresh)->v.ptr =
@@ -374,8 +375,13 @@ do_expire(const struct json *cmd, struct err *e)
 {
     struct expire_conf conf = {.older_than_ms = json_get_i64(cmd, "older_than_ms", 0),
                                .keep_min = (size_t)json_get_i64(cmd, "keep", 1)};
-    struct expire_done done;
-    if (!expire_snapshots(table, &conf, &done, e))
+    struct expire_done done = {0};
+    struct expiry *x = NULL;
+    bool ok = lake_table_reload(table, e) && expire_plan(table, &conf, &x, e) &&
+              (!x || (expire_commit(x, table, &(struct commit_conf){.backoff_ms = 5}, e) &&
+                      expire_finish(x, &done, e)));
+    expire_free(x);
+    if (!ok)
         return false;
     reply_count("files", done.files);
     return true;
@@ -385,7 +391,9 @@ static bool
 do_orphans(const struct json *cmd, struct err *e)
 {
     size_t removed;
-    if (!orphans_remove(table, json_get_u64(cmd, "older_than_ms", 0), &removed, e))
+    const struct orphans_conf conf = {.older_than_ms = json_get_u64(cmd, "older_than_ms", 0),
+                                      .newer_than_ms = json_get_u64(cmd, "newer_than_ms", 0)};
+    if (!orphans_remove(table, &conf, &removed, e))
         return false;
     reply_count("files", removed);
     return true;
