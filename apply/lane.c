@@ -284,11 +284,24 @@ run_job(struct lane *l, struct job *j)
         j->slices[i].table->own.failed = j->err;
 }
 
+/* NULL: the lane is to end. Between jobs, and while it waits for one, the sink has its turn. */
+static struct job *
+next_job(struct lane *l)
+{
+    for (;;) {
+        bool closed = ring_closed(l->jobs);
+        int wait_ms = l->run->ops->tend && !closed ? l->run->ops->tend(l->sink) : -1;
+        struct job *j = ring_pop(l->jobs, wait_ms);
+        if (j || closed)
+            return j;
+    }
+}
+
 static void
 lane_main(void *arg)
 {
     struct lane *l = arg;
-    for (struct job *j; (j = ring_pop(l->jobs, -1)) != NULL;) {
+    for (struct job *j; (j = next_job(l)) != NULL;) {
         run_job(l, j);
         if (!ring_push(l->run->results, j))
             mem_die("the ring of results was closed while a lane runs");

@@ -164,6 +164,9 @@ struct sink_ops {
     bool (*lane_open)(struct sink *s, unsigned index, struct sink_lane **out, struct err *e);
     void (*lane_close)(struct sink_lane *l);
     void (*interrupt)(struct sink_lane *l); /* any thread */
+    /* Work of the sink's own between two units, never longer than a commit. Gives ms until it
+     * wants to be called again, -1: behind the next job. NULL: none. */
+    int (*tend)(struct sink_lane *l);
     /* Makes or adopts the row of a target; what is stored then is in *out (arena a). From now
      * on the lane speaks for it. MR_TARGET_TAKEN: an owner above ours has it. */
     bool (*adopt)(struct sink_lane *l, const struct sink_name *name, struct bytes state,

@@ -124,6 +124,29 @@ static const struct config_option options[] = {
         "that many rows are committed sooner"),
     MS("iceberg.idle.ms", 1000, DAY, "3600000", TASK,
        "time between two commits of an Iceberg table without changes"),
+    MS("iceberg.maintain.ms", 0, DAY, "60000", TASK,
+       "time between two looks at an Iceberg table for compaction and expiry; 0: neither, nor "
+       "removal of orphans"),
+    INT("iceberg.compact.files", 0, 500, "8", TASK,
+        "so many small data files of about one size are made one; 0: never"),
+    INT("iceberg.compact.deleted.percent", 0, 100, "20", TASK,
+        "a data file with more deleted rows is written again; 0: never"),
+    MS("iceberg.snapshots.age.ms", 0, 3650 * DAY, "3600000", TASK,
+       "age at which snapshots expire; the table's history.expire.max-snapshot-age-ms goes "
+       "before it"),
+    INT("iceberg.snapshots.min", 1, 1000000, "10", TASK,
+        "so many stay whatever their age; the table's history.expire.min-snapshots-to-keep "
+        "goes "
+        "before it"),
+    INT("iceberg.snapshots.max", 0, 1000000, "1000", TASK,
+        "above so many the oldest expire however young; 0: no limit"),
+    MS("iceberg.orphans.ms", 0, 365 * DAY, "86400000", TASK,
+       "time between two searches for files of ours that no snapshot reaches; 0: never"),
+    MS("iceberg.orphans.age.ms", DAY, 3650 * DAY, "259200000", TASK,
+       "age from which they are removed"),
+    INT("iceberg.metadata.versions", 1, 100000, "100", TASK,
+        "previous metadata.json files that a new Iceberg table keeps: its property "
+        "write.metadata.previous-versions-max"),
     SIZE("load.file.max.size", MIB, 4 * GIB, "128MiB", TASK,
          "size at which a data file of an Iceberg table is closed"),
     MS("send.sql.timeout.ms", 1000, DAY, "600000", TASK,

@@ -15,8 +15,9 @@ static const struct cli_option options[] = {LAKE_OPTIONS};
 
 const struct cli_spec iceberg_show_spec = {
     "millrace iceberg show NAMESPACE.TABLE --sink-uri URI",
-    "Shows a table: format, columns, current snapshot, owner and checkpoint, as JSON.", options,
-    ARRAY_LEN(options), NULL};
+    "Shows a table: format, columns, current snapshot, files, last compaction, owner and "
+    "checkpoint, as JSON.",
+    options, ARRAY_LEN(options), NULL};
 const struct cli_spec iceberg_files_spec = {
     "millrace iceberg files NAMESPACE.TABLE --sink-uri URI",
     "Lists the data files of the current snapshot and how many of their rows are deleted, as "
@@ -71,14 +72,75 @@ columns_of(const struct lake_schema *s)
     return list;
 }
 
+static int64_t
+deleted_rows(const struct lake_file *f)
+{
+    int64_t n = f->vector != NULL ? f->vector->file.rows : 0;
+    for (uint32_t i = 0; i < f->positions_len; i++)
+        n += f->positions[i]->file.rows;
+    return n;
+}
+
+/* What upkeep has to do with: how many files, how large, how holed. */
+static struct json *
+files_summary(const struct lake_files *all)
+{
+    struct json *o = json_object_new();
+    int64_t rows = 0, deleted = 0, bytes = 0, smallest = 0;
+    for (size_t i = 0; i < all->len; i++) {
+        const struct data_file *f = &all->list[i].rows->file;
+        rows += f->rows;
+        deleted += deleted_rows(&all->list[i]);
+        bytes += f->size;
+        smallest = i == 0 || f->size < smallest ? f->size : smallest;
+    }
+    json_set(o, "count", json_u64(all->len));
+    json_set(o, "rows", json_i64(rows));
+    json_set(o, "deleted", json_i64(deleted));
+    json_set(o, "bytes", json_i64(bytes));
+    json_set(o, "smallest", json_i64(smallest));
+    return o;
+}
+
+/* The newest compaction that the table still tells of; null: none. */
+static struct json *
+last_compaction(const struct metadata *m)
+{
+    struct snapshot s;
+    for (size_t i = metadata_snapshot_count(m); i > 0; i--) {
+        if (!metadata_snapshot_at(m, i - 1, &s) ||
+            json_get_str(s.summary, "millrace.compacted", NULL) == NULL)
+            continue;
+        struct json *o = json_object_new();
+        json_set(o, "snapshot", json_i64(s.id));
+        json_set(o, "timestamp-ms", json_i64(s.timestamp_ms));
+        json_set(o, "files", json_str(json_get_str(s.summary, "millrace.compacted", "")));
+        json_set(o, "translated", json_str(json_get_str(s.summary, "millrace.translated", "")));
+        return o;
+    }
+    return json_null_new();
+}
+
+static void
+set_upkeep(struct json *o, const struct metadata *m, const struct lake_files *all)
+{
+    struct snapshot s;
+    json_set(o, "files", files_summary(all));
+    json_set(o, "oldest-snapshot-ms",
+             metadata_snapshot_at(m, 0, &s) ? json_i64(s.timestamp_ms) : json_null_new());
+    json_set(o, "previous-metadata", json_u64(json_len(json_get(m->doc, "metadata-log"))));
+    json_set(o, "last-compaction", last_compaction(m));
+}
+
 static bool
 show(struct lake_table *t, struct err *e)
 {
     const struct metadata *m = t->state.metadata;
     struct arena a;
     struct lake_schema schema;
+    struct lake_files all = {0};
     arena_init(&a, 0);
-    bool ok = metadata_schema(m, -1, &a, &schema, e);
+    bool ok = metadata_schema(m, -1, &a, &schema, e) && lake_table_files(t, &all, e);
     if (ok) {
         struct json *o = json_object_new();
         json_set(o, "uuid", json_str(m->uuid));
@@ -88,12 +150,14 @@ show(struct lake_table *t, struct err *e)
         json_set(o, "columns", columns_of(&schema));
         json_set(o, "snapshots", json_u64(metadata_snapshot_count(m)));
         json_set(o, "current-snapshot", json_i64(m->current_snapshot));
+        set_upkeep(o, m, &all);
         json_set(o, "task", json_str(metadata_property(m, CHECKPOINT_LAKE_TASK)));
         json_set(o, "owner", json_str(metadata_property(m, CHECKPOINT_LAKE_OWNER)));
         struct json *checkpoint = checkpoint_in(json_get(m->doc, "properties"));
         json_set(o, "checkpoint", checkpoint != NULL ? checkpoint : json_null_new());
         print(o);
     }
+    lake_files_free(&all);
     arena_free(&a);
     return ok;
 }
@@ -102,18 +166,13 @@ static struct json *
 file_json(const struct lake_file *f)
 {
     struct json *o = json_object_new(), *deletes = json_array_new();
-    int64_t deleted = 0;
-    if (f->vector != NULL) {
+    if (f->vector != NULL)
         json_push(deletes, json_str(f->vector->file.path));
-        deleted += f->vector->file.rows;
-    }
-    for (uint32_t i = 0; i < f->positions_len; i++) {
+    for (uint32_t i = 0; i < f->positions_len; i++)
         json_push(deletes, json_str(f->positions[i]->file.path));
-        deleted += f->positions[i]->file.rows;
-    }
     json_set(o, "path", json_str(f->rows->file.path));
     json_set(o, "rows", json_i64(f->rows->file.rows));
-    json_set(o, "deleted", json_i64(deleted));
+    json_set(o, "deleted", json_i64(deleted_rows(f)));
     json_set(o, "bytes", json_i64(f->rows->file.size));
     json_set(o, "sequence", json_i64(f->rows->sequence));
     json_set(o, "snapshot", json_i64(f->rows->snapshot_id));
@@ -152,6 +211,8 @@ snapshot_json(const struct snapshot *s)
                                        "total-position-deletes",
                                        "total-data-files",
                                        "total-delete-files",
+                                       "millrace.compacted",
+                                       "millrace.translated",
                                        CHECKPOINT_LAKE_OWNER};
     struct json *o = json_object_new();
     json_set(o, "id", json_i64(s->id));

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 
 #include "apply/iceberg/iceberg.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/mem.h"
 
@@ -87,11 +88,12 @@ alter_look(struct sink_lane *l, const char *db, const char *table, const struct 
 /* ---- new tables ---- */
 
 static struct commit *
-owned(struct lake_table *t)
+owned(const struct sink *s, struct lake_table *t)
 {
     struct commit_conf conf = {.base_key = CHECKPOINT_LAKE_OWNER,
                                .base_value =
-                                   metadata_property(t->state.metadata, CHECKPOINT_LAKE_OWNER)};
+                                   metadata_property(t->state.metadata, CHECKPOINT_LAKE_OWNER),
+                               .stop = s->conf.stop};
     return commit_new(t, &conf);
 }
 
@@ -117,6 +119,12 @@ properties_of(const struct place *p)
     json_set(j, p->sink->key, json_str(p->state));
     json_set(j, CHECKPOINT_LAKE_OWNER, json_str(stamp_text(&p->stamp, text)));
     json_set(j, CHECKPOINT_LAKE_TASK, json_str(p->sink->conf.task_id));
+    snprintf(text, sizeof text, "%" PRIu64, clock_wall_ms());
+    json_set(j, ICEBERG_CREATED, json_str(text));
+    snprintf(text, sizeof text, "%" PRId64,
+             config_int(p->sink->conf.config, "iceberg.metadata.versions"));
+    json_set(j, "write.metadata.previous-versions-max", json_str(text));
+    json_set(j, "write.metadata.delete-after-commit.enabled", json_str("true"));
     return j;
 }
 
@@ -192,7 +200,7 @@ bring_home(struct place *p, struct err *e)
     char text[STAMP_MAX];
     char *old = place_hidden_name(p), *hidden = place_new_hidden(p->sink, p->state);
     const struct catalog_name at = {p->space, old};
-    struct commit *c = owned(p->main);
+    struct commit *c = owned(p->sink, p->main);
     commit_set_property(c, p->sink->key, p->state);
     commit_set_property(c, CHECKPOINT_LAKE_OWNER, stamp_text(&p->stamp, text));
     if (hidden)
@@ -254,7 +262,7 @@ evolve(struct sink_lane *l, struct place *p, struct lake_table *t, const struct 
     bool ok = check_names(l->sink, step->to, e) && metadata_schema(m, -1, &a, &now, e) &&
               fields_evolve(l->sink, &now, step, &next, e);
     if (ok && !lake_schema_equal(&now, &next.schema)) {
-        struct commit *c = owned(t);
+        struct commit *c = owned(l->sink, t);
         commit_set_schema(c, &next.schema, next.last_column_id);
         commit_set_property(c, ICEBERG_EVOLVED, commits);
         ok = commit_run(c, e);
@@ -283,7 +291,7 @@ truncate_table(struct sink_lane *l, struct lake_table *t, const struct sink_step
     size_t n = 0;
     if (lakehouse_mode(l->sink, step->to) == ICEBERG_HISTORY)
         return true;
-    struct commit *c = owned(t);
+    struct commit *c = owned(l->sink, t);
     const char *owner = metadata_property(t->state.metadata, CHECKPOINT_LAKE_OWNER);
     if (owner)
         commit_set_summary(c, CHECKPOINT_LAKE_OWNER, owner);
@@ -343,7 +351,7 @@ swap_commit(struct place *p, struct err *e)
 {
     char text[STAMP_MAX];
     size_t n;
-    struct commit *c = owned(p->main);
+    struct commit *c = owned(p->sink, p->main);
     commit_set_property(c, p->sink->key, p->state);
     commit_set_property(c, CHECKPOINT_LAKE_OWNER, stamp_text(&p->stamp, text));
     commit_set_summary(c, p->sink->key, p->state);

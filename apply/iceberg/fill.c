@@ -161,6 +161,7 @@ fill_new(struct sink_lane *l, const struct sink_part *p, struct err *e)
         return false;
     keys_init(&f->keys, f->first, index->index);
     f->equality = hidden ? NULL : equality_new(l->sink, p, f->first);
+    f->keys.interrupted = &l->interrupted;
     return true;
 }
 
@@ -494,7 +495,8 @@ checkpoint_commit(struct sink_lane *l, struct lake_table *t, const struct stamp 
     const char *key = l->sink->key;
     struct commit_conf conf = {.base_key = CHECKPOINT_LAKE_OWNER,
                                .base_value =
-                                   metadata_property(t->state.metadata, CHECKPOINT_LAKE_OWNER)};
+                                   metadata_property(t->state.metadata, CHECKPOINT_LAKE_OWNER),
+                               .stop = l->sink->conf.stop};
     struct commit *c = commit_new(t, &conf);
     char *hidden = t == l->open->main ? place_new_hidden(l->sink, state) : NULL;
     commit_set_property(c, key, state);

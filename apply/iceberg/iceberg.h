@@ -1,6 +1,5 @@
-/* Private to apply/iceberg: the state behind struct sink and struct sink_lane, and what its
- * files offer each other. See owner.c for who may write, place.c for where a checkpoint is,
- * fill.c for the commit.
+/* Private to apply/iceberg: the state behind struct sink and struct sink_lane. See owner.c for
+ * who may write, place.c for where a checkpoint is, fill.c for the commit.
  *
  * Properties of a table:
  *   millrace.<task id>   the checkpoint (task/checkpoint.h), also in each snapshot's summary
@@ -10,6 +9,7 @@
  *   millrace.snapshot    the last snapshot with rows of ours
  *   millrace.evolved     commits of the checkpoint whose change of the schema was made last
  *   millrace.hidden      name of the table that a re-sync fills
+ *   millrace.created     Unix ms: nothing of ours in its place is older
  * The task's control table (namespace: setting checkpoint.schema; task_<32 hex digits>) has no
  * rows; its properties are millrace.owner and, per target, millrace.target.<target> =
  * ["namespace", "table"].
@@ -32,6 +32,7 @@
 #define ICEBERG_EVOLVED  "millrace.evolved"
 #define ICEBERG_HIDDEN   "millrace.hidden"
 #define ICEBERG_TARGET   "millrace.target."
+#define ICEBERG_CREATED  "millrace.created"
 
 /* The source's rows | and _op, a deleted row stays, with D | changes: _op, _seq, _commit_ts */
 enum iceberg_mode { ICEBERG_MIRROR, ICEBERG_SOFT, ICEBERG_HISTORY };
@@ -61,9 +62,10 @@ struct sink_lane {
     struct catalog *catalog;
     struct place **places; /* of the targets adopted */
     size_t len;
-    struct place *open; /* between begin and commit or rollback */
-    struct fill *fill;  /* its rows; NULL: none yet */
-    uint64_t files;     /* names given */
+    struct place *open;        /* between begin and commit or rollback */
+    struct fill *fill;         /* its rows; NULL: none yet */
+    struct maintain *maintain; /* NULL: none */
+    uint64_t files;            /* names given */
     atomic_bool interrupted;
 };
 
@@ -90,12 +92,10 @@ owner_register(struct sink *s, struct catalog *c, const struct sink_name *name, 
 MUST bool
 owner_take(struct sink *s, struct lake_table *t, struct err *e);
 
-/* The key index of a table (lake/key_index.h). */
-struct keys_index {
+struct keys_index { /* of a table (lake/key_index.h) */
     struct key_index *index;
     char *identity;
 };
-
 /* ---- place.c ---- */
 /* A target: its table, the hidden one of a re-sync, and the checkpoint as read last. */
 struct place {
@@ -111,18 +111,18 @@ struct place {
     bool at_hidden;             /* the checkpoint is the hidden table's */
     bool known;                 /* state is set */
     bool stored;                /* it is in a table, not only in memory */
+    bool unsure;                /* a commit's outcome is not known yet */
     struct keys_index index[2]; /* of main and hidden */
     struct stamp stamp;
     char *state;
 };
 
 struct place *
-place_new(struct sink *s, struct catalog *c, const struct sink_name *name);
+place_new(struct sink *s, struct catalog *c, const struct sink_name *n);
 void
 place_free(struct place *p);
-/* Reads what the catalog has now. */
 MUST bool
-place_read(struct place *p, struct err *e);
+place_read(struct place *p, struct err *e); /* what the catalog has now */
 /* Makes its tables ours, then reads. */
 MUST bool
 place_claim(struct place *p, struct err *e);
@@ -138,13 +138,12 @@ char *
 place_hidden_name(const struct place *p);
 /* Opens or reloads; *out NULL: no such table. */
 MUST bool
-place_load(struct catalog *c, const struct catalog_name *name, struct lake_table **out,
+place_load(struct catalog *c, const struct catalog_name *n, struct lake_table **out,
            struct err *e);
 struct catalog_name
 place_name(const struct place *p);
-/* The name for a hidden table that the state's intent is to make, the caller's; NULL: no such
- * intent (state NULL: none). It holds the owner's number: what an earlier owner drops late is
- * another table. */
+/* The name for a hidden table that the state's intent is to make, with the owner's number in it
+ * (alter.c); the caller's. NULL: no such intent (state NULL: none). */
 char *
 place_new_hidden(const struct sink *s, const char *state);
 
@@ -159,9 +158,7 @@ struct fields {
     uint32_t key_len;
     struct arena mem;
 };
-#define FIELDS_OP     (-2)
-#define FIELDS_SEQ    (-3)
-#define FIELDS_COMMIT (-4)
+enum { FIELDS_OP = -2, FIELDS_SEQ = -3, FIELDS_COMMIT = -4 };
 
 /* The schema of a new table. */
 void
@@ -181,20 +178,22 @@ struct fields_next {
     struct lake_schema schema;
     int32_t last_column_id; /* of the table; grows */
 };
-/* The schema behind the one that is, which takes the rows of step->to. Where there are no rows
- * (CREATE, or step->empty) a column whose type cannot become the new one is made anew. */
+/* The schema behind the one that is, for the rows of step->to. Where there are no rows (CREATE,
+ * step->empty) a column whose type cannot become the new one is made anew. */
 MUST bool
 fields_evolve(const struct sink *s, const struct lake_schema *now, const struct sink_step *step,
               struct fields_next *next, struct err *e);
 
 /* ---- keys.c ---- */
-/* Opens an index, or another one when the table or its key became another. data: scratch
- * folder. */
+/* Opens an index, or another one when the table or its key is another. data: scratch folder. */
 MUST bool
 keys_index_open(struct keys_index *x, const char *data, struct lake_table *t,
                 const struct fields *f, struct err *e);
 void
 keys_index_close(struct keys_index *x);
+/* Index files of data files that the table no longer has go. */
+MUST bool
+keys_index_tidy(struct keys_index *x, struct lake_table *t, struct err *e);
 
 /* Keys of a batch, each with the place of its row in the batch's own files. */
 struct keys {
@@ -206,6 +205,7 @@ struct keys {
     struct cell *high;
     const struct fields *fields;
     uint64_t *wanted; /* by number: rows that go, find_rows counts down; NULL: all */
+    const atomic_bool *interrupted; /* ends find_rows; NULL: nobody does */
     struct arena mem;
 };
 void

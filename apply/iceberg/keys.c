@@ -59,13 +59,15 @@ forget_others(const struct lake_files *files, struct key_index *x)
     free(paths);
 }
 
-MUST static bool
-forget_all_but(struct lake_table *t, struct key_index *x, struct err *e)
+bool
+keys_index_tidy(struct keys_index *x, struct lake_table *t, struct err *e)
 {
     struct lake_files files = {0};
+    if (!x->index)
+        return true;
     bool ok = lake_table_files(t, &files, e);
     if (ok)
-        forget_others(&files, x);
+        forget_others(&files, x->index);
     lake_files_free(&files);
     return ok;
 }
@@ -87,7 +89,7 @@ keys_index_open(struct keys_index *x, const char *data, struct lake_table *t,
     char *folder = mem_printf("%s/iceberg/%s", data, t->state.metadata->uuid);
     const struct key_index_conf conf = {
         .folder = folder, .fields = fields, .field_count = f->key_len};
-    bool ok = key_index_open(&conf, &x->index, e) && forget_all_but(t, x->index, e);
+    bool ok = key_index_open(&conf, &x->index, e) && keys_index_tidy(x, t, e);
     free(folder);
     free(fields);
     if (!ok)
@@ -296,6 +298,8 @@ MUST static bool
 look_in(struct scan *s, const struct lake_file *file, struct found *out, struct err *e)
 {
     s->file = &file->rows->file;
+    if (s->keys->interrupted && atomic_load(s->keys->interrupted))
+        return err_set(e, MR_LAKE_STOPPED, "looking for rows");
     if (!bounds_meet(s))
         return true;
     if (s->keys->wanted)

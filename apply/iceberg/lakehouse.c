@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "apply/iceberg/iceberg.h"
+#include "apply/iceberg/maintain.h"
 #include "base/fault.h"
 #include "base/mem.h"
 
@@ -107,6 +107,7 @@ lane_end(struct sink_lane *l)
     if (!l)
         return;
     fill_drop(l);
+    maintain_free(l->maintain);
     for (size_t i = 0; i < l->len; i++)
         place_free(l->places[i]);
     free(l->places);
@@ -124,8 +125,15 @@ lane_begin(struct sink *s, unsigned index, struct sink_lane **out, struct err *e
         lane_end(l);
         return false;
     }
+    l->maintain = maintain_new(s);
     *out = l;
     return true;
+}
+
+static int
+lane_tend(struct sink_lane *l)
+{
+    return l->maintain ? maintain_tend(l->maintain, l) : -1;
 }
 
 static void
@@ -232,8 +240,12 @@ unit_begin(struct sink_lane *l, const struct sink_point *base, size_t n, struct 
 MUST static bool
 unit_commit(struct sink_lane *l, const struct sink_point *points, size_t n, struct err *e)
 {
-    if (!fill_commit(l, points, n, e))
+    bool rows = l->fill != NULL;
+    if (!fill_commit(l, points, n, e)) {
+        l->open->unsure |= e->code == MR_CATALOG_UNKNOWN_OUTCOME;
         return err_wrap(e, "%s", l->open->target);
+    }
+    l->open->unsure &= !rows; /* main has moved: an earlier one can no longer happen */
     unit_rollback(l);
     return true;
 }
@@ -252,6 +264,7 @@ const struct sink_ops sink_iceberg = {
     .lane_open = lane_begin,
     .lane_close = lane_end,
     .interrupt = lane_interrupt,
+    .tend = lane_tend,
     .adopt = lane_adopt,
     .begin = unit_begin,
     .write = fill_write,

@@ -64,11 +64,12 @@ stamp_read(const struct lake_table *t, struct stamp *out, bool *there, struct er
 
 /* A commit that demands the table's present owner. */
 static struct commit *
-owned_commit(struct lake_table *t)
+owned_commit(const struct sink *s, struct lake_table *t)
 {
     struct commit_conf conf = {.base_key = CHECKPOINT_LAKE_OWNER,
                                .base_value =
-                                   metadata_property(t->state.metadata, CHECKPOINT_LAKE_OWNER)};
+                                   metadata_property(t->state.metadata, CHECKPOINT_LAKE_OWNER),
+                               .stop = s->conf.stop};
     return commit_new(t, &conf);
 }
 
@@ -128,7 +129,7 @@ control_raise(struct sink *s, struct lake_table *t, bool *again, struct err *e)
     if (!stamp_read(t, &now, &there, e))
         return false;
     struct stamp next = {now.owner + 1, s->conf.instance, now.commits};
-    struct commit *c = owned_commit(t);
+    struct commit *c = owned_commit(s, t);
     commit_set_property(c, CHECKPOINT_LAKE_OWNER, stamp_text(&next, text));
     commit_set_summary(c, CHECKPOINT_LAKE_OWNER, text);
     commit_claim(c);
@@ -158,7 +159,7 @@ owner_register(struct sink *s, struct catalog *c, const struct sink_name *name, 
                      now.owner, s->owner);
     const char *have = ok ? metadata_property(t->state.metadata, key) : NULL;
     if (ok && (!have || strcmp(have, buf_cstr(&text)) != 0)) {
-        struct commit *m = owned_commit(t);
+        struct commit *m = owned_commit(s, t);
         commit_set_property(m, key, buf_cstr(&text));
         ok = commit_run(m, e);
         commit_free(m);
@@ -178,7 +179,7 @@ take_once(struct sink *s, struct lake_table *t, const struct stamp *now, struct 
     char text[STAMP_MAX];
     char *hidden = place_new_hidden(s, metadata_property(t->state.metadata, s->key));
     struct stamp next = {s->owner, s->conf.instance, now->commits};
-    struct commit *c = owned_commit(t);
+    struct commit *c = owned_commit(s, t);
     commit_set_property(c, CHECKPOINT_LAKE_OWNER, stamp_text(&next, text));
     if (hidden)
         commit_set_property(c, ICEBERG_HIDDEN, hidden);
@@ -307,7 +308,7 @@ forget_place(void *ctx, struct place *p, struct err *e)
         return true;
     static const char *const keys[] = {CHECKPOINT_LAKE_OWNER, CHECKPOINT_LAKE_TASK,
                                        ICEBERG_HIDDEN, ICEBERG_SNAPSHOT, ICEBERG_EVOLVED};
-    struct commit *c = owned_commit(p->main);
+    struct commit *c = owned_commit(s, p->main);
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         commit_set_property(c, keys[i], NULL);
     commit_set_property(c, s->key, NULL);

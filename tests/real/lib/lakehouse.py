@@ -8,6 +8,7 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 import pymysql
 from pyiceberg.exceptions import NoSuchTableError
@@ -137,6 +138,8 @@ def ranges(lake, table, task):
     for s in lake.snapshots(table):
         text = s.summary.additional_properties.get(f"millrace.{task.id}")
         owner = s.summary.additional_properties.get("millrace.owner")
+        if owner is None:  # another program's
+            continue
         if text is None:
             out.append(Range(s.snapshot_id, tuple(map(int, owner.split("/"))), None, None, None))
             continue
@@ -155,7 +158,7 @@ def check_ranges(lake, table, task):
     for r in all_of_them:
         assert r.owner[0] >= owner, f"{table}: {r} behind owner {owner}"
         owner = r.owner[0]
-        if r.cut is None:  # a claim
+        if r.cut is None:  # a claim, a compaction
             continue
         if last is not None and last.inc == r.inc:  # a restarted task begins anew
             assert r.cut >= last.cut and r.owner[2] > last.owner[2], f"{table}: {r} behind {last}"
@@ -163,3 +166,31 @@ def check_ranges(lake, table, task):
                 assert r.parts.get(part, -1) >= offset, f"{table}: {r} behind {last}"
         last = r
     return len(all_of_them)
+
+
+def path_of(location):
+    return location.removeprefix("file://")
+
+
+def reached(loaded):
+    """({path: size} of the files that some snapshot reaches, paths of metadata.json that the table remembers), as
+    PyIceberg reads them."""
+    files = {}
+    for snapshot in loaded.snapshots():
+        files[path_of(snapshot.manifest_list)] = None
+        for manifest in snapshot.manifests(loaded.io):
+            files[path_of(manifest.manifest_path)] = manifest.manifest_length
+            for entry in manifest.fetch_manifest_entry(loaded.io, discard_deleted=True):
+                files[path_of(entry.data_file.file_path)] = entry.data_file.file_size_in_bytes
+    log = [path_of(e.metadata_file) for e in loaded.metadata.metadata_log] + [path_of(loaded.metadata_location)]
+    return files, log
+
+
+def on_disk(loaded):
+    folder = Path(path_of(loaded.location()))
+    return {str(p) for p in folder.rglob("*") if p.is_file()}
+
+
+def replaced(loaded):
+    """Summaries of the compactions that the table still tells of."""
+    return [s.summary.additional_properties for s in loaded.snapshots() if s.summary.operation.value == "replace"]

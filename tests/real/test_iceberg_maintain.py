@@ -1,0 +1,241 @@
+"""Upkeep of Iceberg tables by apply itself: small and holed files are written together, snapshots expire, files of nobody
+go, while the tables are written; what PyIceberg and DuckDB read is what the source has."""
+
+import os
+import re
+import signal
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from lib.deploy import Deployment
+from lib.lakehouse import Lakehouse, check_ranges, equal, on_disk, path_of, reached, replaced
+from lib.workload import Writers
+from test_iceberg import prepare, tables_of
+from test_iceberg_faults import ROOT, Work, died
+
+VERSIONS = 6
+OFF = {"iceberg.commit.ms": 200, "iceberg.maintain.ms": 0, "load.file.max.size": "1MiB", "iceberg.compact.files": 3,
+       "iceberg.metadata.versions": VERSIONS, "apply.batch.rows": 500}
+ON = {**OFF, "iceberg.maintain.ms": 200}
+EXPIRING = {**ON, "iceberg.snapshots.age.ms": 1500, "iceberg.snapshots.min": 3}
+
+
+def total(worker, name):
+    return sum(v for series, v in worker.metrics().items() if series.startswith(f"millrace_iceberg_{name}_total"))
+
+
+def check_files(lake, table):
+    """What snapshots reach is there, whole; no metadata.json but those that the table remembers."""
+    loaded = lake.load(table)
+    files, log = reached(loaded)
+    for path, size in files.items():
+        assert size is None or os.stat(path).st_size == size, path
+        assert os.path.exists(path), path
+    return loaded, set(files), set(log)
+
+
+def nothing_else_lies_there(lake, table):
+    loaded, files, log = check_files(lake, table)
+    return loaded.metadata_location == lake.load(table).metadata_location and not on_disk(loaded) - files - log
+
+
+@pytest.mark.parametrize("version", [3, 2])
+def test_files_snapshots_and_metadata_stay_few_while_rows_stream(binaries, kafka, tmp_path, mysql97, version):
+    name = f"lake_tidy{version}"
+    ladder, bank = prepare(mysql97, name)
+    lake = Lakehouse(tmp_path / "lake")
+    with Deployment(binaries, kafka, tmp_path, {**EXPIRING, "iceberg.format.version": version}) as d:
+        _, apply = d.start_both()
+        with Writers(mysql97, ladder, bank, pause=0.002):
+            task = d.create(name, mysql97, lake, databases=name)
+            d.wait(lambda: total(apply, "compacted_files") > 30 and total(apply, "expired_snapshots") > 60,
+                   lambda: f"compactions and expiry: {apply.metrics()}", 90)
+            for table in tables_of(name):  # while rows are written
+                lake.read(table)
+        equal(d, task, lake, mysql97, tables_of(name))
+        for table in tables_of(name):
+            d.wait(lambda: nothing_else_lies_there(lake, table), f"{table}: files of nobody are gone")
+            loaded, _, log = check_files(lake, table)
+            assert len(log) <= VERSIONS + 1 and len(loaded.snapshots()) < 40
+            assert len(list(loaded.scan().plan_files())) < 12
+            check_ranges(lake, table, task)
+        shown = d.show(task)
+        assert shown["state"] == "running" and shown["err-msg"] == ""
+        assert "lake_maintenance_failed" not in apply.log
+
+
+class Rows:
+    """A table of n rows in the lake in some files, its task streaming, nothing tidied yet."""
+
+    def __init__(self, d, name, source, lake, n=60_000):
+        self.d, self.name, self.source, self.lake, self.n = d, name, source, lake, n
+        self.table = f"{name}.t"
+        source.execute(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}",
+                       f"CREATE TABLE {self.table} (k INT PRIMARY KEY, v INT, pad VARCHAR(64))")
+        with source.connect(autocommit=True) as connection, connection.cursor() as cursor:
+            for at in range(0, n, 5000):
+                cursor.executemany(f"INSERT INTO {self.table} VALUES (%s, %s, %s)",
+                                   [(k, k % 7, uuid.uuid4().hex) for k in range(at, at + 5000)])
+        self.capture, self.apply = d.start_both()
+        self.task = d.create(name, source, lake, databases=name)
+        d.wait_state(self.task, phase="Incremental Sync")
+        for k in range(4):  # small files
+            source.execute(f"UPDATE {self.table} SET v = -1 WHERE k = {k}")
+            d.wait(lambda: (k, -1) in {(r[0], r[1]) for r in self.rows()}, f"row {k}")
+
+    def rows(self):
+        return self.lake.read(self.table)[1]
+
+    def again(self, settings, fault=None):
+        self.apply.kill()
+        self.apply.settings.update(settings)
+        self.apply.start(fault=fault)
+
+    def check(self):
+        equal(self.d, self.task, self.lake, self.source, [self.table])
+        check_files(self.lake, self.table)
+        check_ranges(self.lake, self.table, self.task)
+
+
+@pytest.mark.parametrize("version", [3, 2])
+def test_deletes_that_come_while_their_files_are_rewritten_are_translated(binaries, kafka, tmp_path, mysql97, version):
+    lake = Lakehouse(tmp_path / "lake")
+    with Deployment(binaries, kafka, tmp_path, {**OFF, "iceberg.format.version": version}) as d:
+        t = Rows(d, f"lake_translate{version}", mysql97, lake)
+        t.again(ON, fault="lake.compact.written:1:sleep:8000")
+        d.wait(lambda: "name=lake.compact.written" in t.apply.log, "a rewrite that takes its time")
+        begin, k = time.monotonic(), 10
+        while time.monotonic() < begin + 3:
+            mysql97.execute(f"DELETE FROM {t.table} WHERE k >= {k} AND k < {k + 4000}")
+            k += 4000
+            time.sleep(0.5)
+        assert (k - 10) / (time.monotonic() - begin) > 1000, "too slow to show anything"
+        d.wait(lambda: "event=lake_compacted" in t.apply.log, "the compaction")
+        translated = int(re.search(r"event=lake_compacted.* translated=(\d+)", t.apply.log)[1])
+        told = replaced(lake.load(t.table))[0]
+        assert translated > 1000 and int(told["added-position-deletes"]) == translated == int(told["millrace.translated"])
+        t.check()
+        assert total(t.apply, "translated_deletes") >= translated
+
+
+def old(path, ms):
+    path.write_bytes(b"x")
+    os.utime(path, (ms / 1000, ms / 1000))
+    return path
+
+
+def test_only_old_files_of_our_names_and_of_the_tables_time_are_orphans(binaries, kafka, tmp_path, mysql97):
+    lake = Lakehouse(tmp_path / "lake")
+    settings = {**ON, "iceberg.orphans.ms": 1000, "iceberg.orphans.age.ms": 86_400_000, "iceberg.format.version": 2}
+    with Deployment(binaries, kafka, tmp_path, settings) as d:
+        t = Rows(d, "lake_orphans", mysql97, lake, 100)
+        loaded = lake.load(t.table)
+        created = int(loaded.properties["millrace.created"])
+        assert abs(created - time.time() * 1000) < 120_000
+        home, now = Path(path_of(loaded.location())), time.time() * 1000
+        day = 86_400_000
+        kept = [old(home / "data/part-0.parquet", now - 2 * day), old(home / "metadata/snap-1.avro", now - 2 * day),
+                old(home / f"metadata/00001-{uuid.uuid4()}.metadata.json", now - 2 * day),
+                old(home / "data/millrace-young.parquet", now - day / 2),
+                old(home / "data/millrace-before.parquet", now - 9 * day)]
+        gone = [old(home / "data/millrace-a.parquet", now - 2 * day), old(home / "data/millrace-b.parquet.Xyz123", now - 2 * day),
+                old(home / "metadata/millrace-c-list-1.avro", now - 2 * day),
+                old(home / "metadata/00002-6d696c6c-7261-8abc-9def-0123456789ab.metadata.json", now - 2 * day)]
+        time.sleep(2.5)  # it looks, and nothing is the table's time
+        assert all(p.exists() for p in kept + gone)
+        with loaded.transaction() as change:  # another program's commit
+            change.set_properties({"millrace.created": str(int(now - 8 * day))})
+        d.wait(lambda: not any(p.exists() for p in gone), "the orphans are gone")
+        assert all(p.exists() for p in kept)
+        mysql97.execute(f"UPDATE {t.table} SET v = 5 WHERE k < 50")
+        t.check()
+
+
+def test_another_programs_rewrite_while_ours_runs_is_recognised(binaries, kafka, tmp_path, mysql97):
+    lake = Lakehouse(tmp_path / "lake")
+    with Deployment(binaries, kafka, tmp_path, {**OFF, "iceberg.format.version": 2}) as d:
+        t = Rows(d, "lake_foreign", mysql97, lake, 2000)
+        t.again(ON, fault="lake.compact.written:1:sleep:8000")
+        d.wait(lambda: "name=lake.compact.written" in t.apply.log, "a rewrite that takes its time")
+        loaded = lake.load(t.table)
+        rows = loaded.scan().to_arrow()
+        loaded.overwrite(rows)  # the same rows in a file of its own
+        theirs = {task.file.file_path for task in lake.load(t.table).scan().plan_files()}
+        d.wait(lambda: "event=lake_maintenance_overtaken" in t.apply.log, "ours gives way")
+        assert {task.file.file_path for task in lake.load(t.table).scan().plan_files()} == theirs
+        mysql97.execute(f"UPDATE {t.table} SET v = v + 100 WHERE k < 1500", f"DELETE FROM {t.table} WHERE k % 3 = 0")
+        t.check()
+        assert "lake_maintenance_failed" not in t.apply.log
+
+
+def test_a_stop_ends_a_rewrite_and_leaves_nothing_of_it(binaries, kafka, tmp_path, mysql97):
+    lake = Lakehouse(tmp_path / "lake")
+    with Deployment(binaries, kafka, tmp_path, OFF) as d:
+        t = Rows(d, "lake_stop", mysql97, lake)
+        t.again(ON, fault="lake.compact.written:1:sleep:1500")
+        d.wait(lambda: "name=lake.compact.written" in t.apply.log, "a rewrite")
+        begin = time.monotonic()
+        assert t.apply.stop() == 0 and time.monotonic() - begin < 20
+        assert nothing_else_lies_there(lake, t.table)
+        t.apply.start()
+        d.wait(lambda: "event=lake_compacted" in t.apply.log, "the next run does it")
+        t.check()
+
+
+def points_of_upkeep():
+    text = "".join((Path(ROOT) / f).read_text() for f in ("lake/compact.c", "lake/expire.c", "lake/catalog.c"))
+    return sorted(set(re.findall(r'FAULT\("([^"]+)"\)', text)))
+
+
+# Last, because their workers run until the end of the module.
+
+
+@pytest.fixture(scope="module")
+def points(binaries, kafka, mysql97, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("upkeep")
+    with Deployment(binaries, kafka, folder, {**ON, "iceberg.orphans.ms": 500, "iceberg.orphans.age.ms": 86_400_000}) as d:
+        work = Work(d, "lake_upkeep", mysql97, Lakehouse(folder / "lake"))
+        stop = threading.Event()
+
+        def litter():  # something for the search for orphans
+            n = 0
+            while not stop.wait(0.5):
+                loaded = work.lake.load(f"{work.name}.ladder")
+                n += 1
+                old(Path(path_of(loaded.location())) / f"data/millrace-litter{n}.parquet", time.time() * 1000 - 2 * 86_400_000)
+        for _ in range(50):  # apply commits too
+            try:
+                with work.lake.load(f"{work.name}.ladder").transaction() as change:
+                    change.set_properties({"millrace.created": "1"})
+                break
+            except Exception:
+                time.sleep(0.1)
+        thread = threading.Thread(target=litter, daemon=True)
+        thread.start()
+        with Writers(mysql97, work.ladder, work.bank, pause=0.01):
+            yield work
+        stop.set()
+        thread.join()
+        work.check()
+        for table in tables_of(work.name):
+            check_files(work.lake, table)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize("name", points_of_upkeep())
+def test_death_at(points, name, nth):
+    """Expiry only where it is what dies: elsewhere every snapshot stays, so that at the end every range is seen once."""
+    worker, expiring = points.apply, "expire" in name
+    worker.kill()
+    worker.settings["iceberg.snapshots.age.ms"] = 1500 if expiring else 3_600_000
+    worker.start(fault=f"{name}:{nth}")
+    assert died(worker, 60), f"{name} was not passed {nth} times"
+    assert worker.process.poll() == -signal.SIGKILL and f"name={name}" in worker.log
+    worker.settings["iceberg.snapshots.age.ms"] = 3_600_000
+    worker.start()
+    points.goes_on(f"apply goes on after {name}:{nth}", 120)
