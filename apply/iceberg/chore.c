@@ -34,6 +34,7 @@ chore_new(const struct sink *s, enum chore_kind kind, size_t place, const struct
     struct chore *c = mem_zalloc(sizeof *c);
     c->kind = kind;
     c->place = place;
+    c->target = mem_strdup(p->target);
     c->space = mem_strdup(p->space);
     c->name = mem_strdup(p->table);
     c->sink = s;
@@ -58,6 +59,7 @@ chore_free(struct chore *c)
     if (!c)
         return;
     let_go(c);
+    free(c->target);
     free(c->space);
     free(c->name);
     free(c);
@@ -218,7 +220,7 @@ chore_commit(struct chore *c, struct place *p)
 static void
 count(const struct chore *c, const struct metric_def *def, uint64_t n)
 {
-    const struct metric_labels labels = {.task = c->sink->conf.task, .table = c->name};
+    const struct metric_labels labels = {.task = c->sink->conf.task, .table = c->target};
     metric_add(metrics_get(def, labels), n);
 }
 

@@ -33,6 +33,7 @@ struct chore {
     enum chore_kind kind;
     enum chore_phase phase;
     size_t place; /* of the lane's */
+    char *target; /* of the place, for metrics */
     char *space;
     char *name;
     const struct sink *sink;

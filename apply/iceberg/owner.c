@@ -27,8 +27,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "lake/expire.h"
 
 #define ATTEMPTS_MAX 20
+#define CLAIMS_KEPT  20
 
 char *
 stamp_text(const struct stamp *s, char out[STAMP_MAX])
@@ -92,6 +94,7 @@ control_create(struct sink *s, struct catalog *c, struct err *e)
     struct json *properties = json_object_new();
     json_set(properties, CHECKPOINT_LAKE_TASK, json_str(s->conf.task_id));
     json_set(properties, "millrace.task.name", json_str(s->conf.task));
+    json_set(properties, "write.metadata.delete-after-commit.enabled", json_str("true"));
     struct metadata_conf conf = {
         .version = 2, .location = location, .schema = &schema, .properties = properties};
     struct metadata *m = NULL;
@@ -139,6 +142,29 @@ control_raise(struct sink *s, struct lake_table *t, bool *again, struct err *e)
         s->owner = next.owner;
     *again = !ok && e->code == MR_LAKE_BASE_CHANGED;
     return ok;
+}
+
+/* The control table's snapshots are claims: of those long ago nobody wants to know. */
+static void
+control_tidy(struct sink *s, struct lake_table *t)
+{
+    const struct expire_conf conf = {
+        .older_than_ms = INT64_MAX, .keep_min = CLAIMS_KEPT, .stop = s->conf.stop};
+    struct expiry *x = NULL;
+    struct expire_done done;
+    struct err e;
+    int64_t oldest_ms;
+    if (expire_count(t->state.metadata, &conf, &oldest_ms) < CLAIMS_KEPT)
+        return;
+    struct stamp now = {.owner = s->owner, .instance = s->conf.instance};
+    char text[STAMP_MAX];
+    const struct commit_conf demand = {.base_key = CHECKPOINT_LAKE_OWNER,
+                                       .base_value = stamp_text(&now, text),
+                                       .stop = s->conf.stop};
+    if (!expire_plan(t, &conf, &x, &e) ||
+        (x && (!expire_commit(x, t, &demand, &e) || !expire_finish(x, &done, &e))))
+        log_info("claims_stay", F_STR("task", s->conf.task), F_ERR(&e));
+    expire_free(x);
 }
 
 bool
@@ -277,6 +303,7 @@ owner_claim(struct sink *s, struct arena *a, struct sink_point **points, size_t 
         ok = control_open(s, s->catalog, &control, e) && control_raise(s, control, &again, e);
     }
     if (ok) {
+        control_tidy(s, control);
         size_t most = json_len(json_get(control->state.metadata->doc, "properties"));
         all.points = arena_zalloc(a, (most + 1) * sizeof *all.points);
         ok = each_place(s, control, claim_place, &all, e);

@@ -31,14 +31,15 @@ def prepare():
     return home / "venv/bin/python", sorted((home / "jars").glob("*.jar"))
 
 
-def read(database, warehouse, table, snapshots, statements=()):
-    """[(names, rows)] of the snapshots, cells as in lib.lake. The statements (SQL, {t} is the table) run first; "main"
-    among the snapshots is the table's present state."""
+def read(database, warehouse, table, snapshots, statements=(), tries=1):
+    """[(names, rows)] of the snapshots, cells as in lib.lake. The statements (SQL, {t} is the table) run first, each as
+    often as `tries` while it fails (another writer's commit came first); "main" among the snapshots is the table's
+    present state."""
     python, jars = prepare()
     done = subprocess.run([python, __file__, ",".join(map(str, jars)), str(database), warehouse, table,
                            json.dumps(list(statements)), *map(str, snapshots)],
                           stdout=subprocess.PIPE, text=True, check=True, timeout=900,
-                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+                          env={**os.environ, "SPARK_TRIES": str(tries), "PYTHONPATH": str(Path(__file__).parents[1])})
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return [(a["names"], [tuple(row) for row in a["rows"]]) for a in answers]
 
@@ -60,7 +61,14 @@ def main(jars, database, warehouse, table, statements, *snapshots):
     spark = spark.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     for statement in json.loads(statements):
-        spark.sql(statement.format(t=f"millrace.{table}")).collect()
+        for left in reversed(range(int(os.environ["SPARK_TRIES"]))):
+            try:
+                spark.sql(statement.format(t=f"millrace.{table}")).collect()
+                break
+            except Exception as error:
+                if not left:
+                    raise
+                print(f"again: {str(error)[:200]}", file=sys.stderr)
     for snapshot in snapshots:
         version = "" if snapshot == "main" else f" VERSION AS OF {snapshot}"
         frame = spark.sql(f"SELECT * FROM millrace.{table}{version}")
