@@ -1,6 +1,7 @@
 """Upkeep of Iceberg tables by apply itself: small and holed files are written together, snapshots expire, files of nobody
 go, while the tables are written; what PyIceberg and DuckDB read is what the source has."""
 
+import json
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ from lib.workload import Writers
 from test_iceberg import prepare, tables_of
 from test_iceberg_faults import ROOT, Work, died
 
-VERSIONS = 6
+VERSIONS = 20
 OFF = {"iceberg.commit.ms": 200, "iceberg.maintain.ms": 0, "load.file.max.size": "1MiB", "iceberg.compact.files": 3,
        "iceberg.metadata.versions": VERSIONS, "apply.batch.rows": 500}
 ON = {**OFF, "iceberg.maintain.ms": 200}
@@ -29,14 +30,25 @@ def total(worker, name):
     return sum(v for series, v in worker.metrics().items() if series.startswith(f"millrace_iceberg_{name}_total"))
 
 
+def look(loaded):
+    """(files that snapshots reach, metadata.json that the table remembers, those that are not there or not whole)"""
+    try:
+        files, log = reached(loaded)
+    except FileNotFoundError as error:
+        return set(), set(), [str(error)]
+    there = {path: os.path.getsize(path) if os.path.exists(path) else -1 for path in files}
+    wrong = [path for path, size in files.items() if there[path] < 0 or size not in (None, there[path])]
+    return set(files), set(log), wrong + [path for path in log if not os.path.exists(path)]
+
+
 def check_files(lake, table):
-    """What snapshots reach is there, whole; no metadata.json but those that the table remembers."""
-    loaded = lake.load(table)
-    files, log = reached(loaded)
-    for path, size in files.items():
-        assert size is None or os.stat(path).st_size == size, path
-        assert os.path.exists(path), path
-    return loaded, set(files), set(log)
+    """What snapshots reach is there, whole; looked at again when the table changed meanwhile."""
+    while True:
+        loaded = lake.load(table)
+        files, log, wrong = look(loaded)
+        if loaded.metadata_location == lake.load(table).metadata_location:
+            assert not wrong, wrong
+            return loaded, files, log
 
 
 def nothing_else_lies_there(lake, table):
@@ -62,7 +74,9 @@ def test_files_snapshots_and_metadata_stay_few_while_rows_stream(binaries, kafka
             d.wait(lambda: nothing_else_lies_there(lake, table), f"{table}: files of nobody are gone")
             loaded, _, log = check_files(lake, table)
             assert len(log) <= VERSIONS + 1 and len(loaded.snapshots()) < 40
-            assert len(list(loaded.scan().plan_files())) < 12
+            files = [task.file.file_size_in_bytes for task in loaded.scan().plan_files()]
+            shown = json.loads(d.command("iceberg", "show", table, "--sink-uri", lake.uri).stdout)
+            assert len(files) < 12 and shown["files"]["count"] == len(files) and shown["files"]["bytes"] == sum(files)
             check_ranges(lake, table, task)
         shown = d.show(task)
         assert shown["state"] == "running" and shown["err-msg"] == ""
