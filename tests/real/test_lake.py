@@ -347,6 +347,56 @@ def test_a_commit_killed_at_every_durable_step_is_there_once_or_not_at_all(drive
     check_batches(warehouse, number)
 
 
+UPKEEP = ["lake.compact.written", "lake.compact.deletes", "lake.commit.rewrite", "lake.swap.before_commit:3",
+          "lake.swap.after_commit:3", "lake.compact.committed", "lake.expire.planned", "lake.swap.before_commit:4",
+          "lake.swap.after_commit:4", "lake.expire.committed", "lake.expire.remove", "lake.expire.remove:4",
+          "lake.orphans.listed", "lake.orphans.remove"]
+
+
+def upkeep(d, warehouse, n):
+    """Rows come, two files become one while a row of theirs goes, old snapshots and files of nobody go. Gives the keys
+    that are there behind each commit."""
+    orphan = warehouse.folder / f"lake/ns/t/data/millrace-orphan{n}.parquet"
+    orphan.parent.mkdir(parents=True, exist_ok=True)
+    orphan.write_bytes(b"x")
+    os.utime(orphan, (1, 1))
+    d.run(op="commit", files=[{"name": f"a{n}", "rows": [[n * 10 + i, "a"] for i in range(5)]}])
+    yield {n * 10 + i for i in range(5)}
+    d.run(op="rewrite", files=[f"a{n}"])
+    d.run(op="commit", files=[{"rows": [[n * 10 + 7, "b"]]}], delete={f"a{n}": [2]})
+    yield {n * 10 + i for i in (0, 1, 3, 4, 7)}
+    d.run(op="swap", name=f"b{n}")
+    d.run(op="expire", older_than_ms=2**62, keep=1)
+    d.run(op="orphans", older_than_ms=1000 * 3600)
+
+
+def test_upkeep_killed_at_every_step_changes_no_row_and_the_next_one_goes_on(driver, warehouse):
+    with Driver(driver, warehouse.uri) as d:
+        d.run(op="create", table=["ns", "t"], version=3, schema=NARROW)
+    there, killed = set(), 0
+    for n, point in enumerate([*UPKEEP, None]):
+        d = Driver(driver, warehouse.uri, **({"MILLRACE_FAULT": point} if point else {}))
+        rows = set()
+        try:
+            d.run(op="open", table=["ns", "t"])
+            for rows in upkeep(d, warehouse, n):
+                pass
+        except Died:
+            killed += 1
+        d.close()
+        assert (d.process.returncode == -signal.SIGKILL) == bool(point), f"{point}: {d.process.returncode}"
+        table = warehouse.pyiceberg("ns.t")
+        snapshot = table.current_snapshot().snapshot_id
+        names, got = read_pyiceberg(table, snapshot)
+        assert sorted(k for k, _ in got) == sorted(there | rows), point
+        assert sorted(Duck().read(table.metadata_location, snapshot)[1]) == sorted(got), point
+        there |= rows
+    assert killed == len(UPKEEP)
+    assert [s.snapshot_id for s in table.snapshots()] == [snapshot]
+    left = {p.name for p in (warehouse.folder / "lake/ns/t/data").iterdir()}
+    assert not any(name.startswith("millrace-orphan") for name in left)
+
+
 def test_two_committers_that_race_lose_nothing_and_double_nothing(driver, warehouse):
     rounds = 12
     with Driver(driver, warehouse.uri) as d:
