@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from pyiceberg.exceptions import CommitFailedException
 
 from lib import spark
 from lib.deploy import Deployment
@@ -251,7 +252,8 @@ def points_of_upkeep():
 @pytest.fixture(scope="module")
 def points(binaries, kafka, mysql97, tmp_path_factory):
     folder = tmp_path_factory.mktemp("upkeep")
-    with Deployment(binaries, kafka, folder, {**ON, "iceberg.orphans.ms": 500, "iceberg.orphans.age.ms": 86_400_000}) as d:
+    settings = {**ON, "iceberg.orphans.ms": 500, "iceberg.orphans.age.ms": 86_400_000, "iceberg.format.version": 2}
+    with Deployment(binaries, kafka, folder, settings) as d:
         work = Work(d, "lake_upkeep", mysql97, Lakehouse(folder / "lake"))
         stop = threading.Event()
 
@@ -261,13 +263,13 @@ def points(binaries, kafka, mysql97, tmp_path_factory):
                 loaded = work.lake.load(f"{work.name}.ladder")
                 n += 1
                 old(Path(path_of(loaded.location())) / f"data/millrace-litter{n}.parquet", time.time() * 1000 - 2 * 86_400_000)
-        for _ in range(50):  # apply commits too
+        while True:
             try:
                 with work.lake.load(f"{work.name}.ladder").transaction() as change:
                     change.set_properties({"millrace.created": "1"})
                 break
-            except Exception:
-                time.sleep(0.1)
+            except CommitFailedException:  # apply commits too
+                pass
         thread = threading.Thread(target=litter, daemon=True)
         thread.start()
         with Writers(mysql97, work.ladder, work.bank, pause=0.01):
