@@ -212,7 +212,9 @@ def test_spark_rewrites_expires_merges_and_deletes_while_rows_stream_and_ours_is
     ladder, bank = prepare(mysql97, name)
     table, lake = f"{name}.ladder", Lakehouse(tmp_path / "lake")
     mysql97.execute(f"INSERT INTO {table} (k, v, pad) VALUES " + ",".join(f"({k}, {k}, 'still')" for k in range(10000, 10300)))
-    with Deployment(binaries, kafka, tmp_path, {**EXPIRING, "iceberg.commit.ms": 3000, "iceberg.format.version": version}) as d:
+    settings = {**ON, "iceberg.commit.ms": 3000, "iceberg.format.version": version,
+                "iceberg.snapshots.age.ms": 600_000}  # what Spark reads stays as long as it reads
+    with Deployment(binaries, kafka, tmp_path, settings) as d:
         _, apply = d.start_both()
         task = d.create(name, mysql97, lake, databases=name)
         equal(d, task, lake, mysql97, [table], duck=False)
