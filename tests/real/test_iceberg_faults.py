@@ -16,7 +16,6 @@ from lib.workload import Bank, Writers, new_seed
 from test_iceberg import QUICK, prepare, tables_of
 
 ROOT = __file__.rsplit("/tests/", 1)[0]
-TIDIED = {**QUICK, "iceberg.maintain.ms": 200, "iceberg.compact.files": 3}  # rewrites all the time
 
 
 def failpoints():
@@ -103,16 +102,12 @@ def died(worker, seconds):
     return not worker.running
 
 
-def test_kills_at_random_lose_and_double_nothing(binaries, kafka, tmp_path, mysql97):
-    r = random.Random(new_seed("lake kills"))
-    with Deployment(binaries, kafka, tmp_path, TIDIED) as d:
-        work = Work(d, "lake_kills", mysql97, Lakehouse(tmp_path / "lake"))
-        with Writers(mysql97, work.ladder, work.bank, pause=0.002):
-            for _ in range(5):
-                time.sleep(r.random() * 0.7)  # anywhere in its work
-                work.apply.kill()
-                work.apply.start()
-                work.goes_on("apply goes on")
+def kill(binaries, kafka, folder, source, name, kills, settings):
+    r = random.Random(new_seed(name))
+    with Deployment(binaries, kafka, folder, settings) as d:
+        work = Work(d, name, source, Lakehouse(folder / "lake"))
+        with work.writers(pause=0.002):
+            flying = work.kill_at_random(r, kills)
         work.check()
         snapshots = work.check_snapshots()
         print(f"{name}: {kills} kills, {flying} in flight, {snapshots} snapshots of the ladder")
@@ -125,19 +120,9 @@ def test_ten_kills_at_random_lose_and_double_nothing(binaries, kafka, tmp_path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", [3, 2])
-def test_many_kills_at_random_lose_and_double_nothing(binaries, kafka, tmp_path, mysql97, version):
-    r = random.Random(new_seed("many lake kills"))
-    settings = {**TIDIED, "iceberg.format.version": version, "iceberg.commit.ms": 100}
-    with Deployment(binaries, kafka, tmp_path, settings) as d:
-        work = Work(d, f"lake_many{version}", mysql97, Lakehouse(tmp_path / "lake"))
-        with Writers(mysql97, work.ladder, work.bank, pause=0.002):
-            for i in range(50):
-                time.sleep(r.random() * 0.5)
-                work.apply.kill()
-                work.apply.start()
-                if i % 5 == 4:
-                    work.goes_on(f"apply goes on after kill {i}")
-        work.check()
+def test_a_hundred_kills_at_random_lose_and_double_nothing(binaries, kafka, tmp_path, mysql97, version):
+    settings = {**QUICK, "iceberg.format.version": version, "iceberg.commit.ms": 200}
+    kill(binaries, kafka, tmp_path, mysql97, f"lake_hundred{version}", 100, settings)
 
 
 @pytest.mark.slow

@@ -274,7 +274,7 @@ def points(binaries, kafka, mysql97, tmp_path_factory):
                 pass
         thread = threading.Thread(target=litter, daemon=True)
         thread.start()
-        with Writers(mysql97, work.ladder, work.bank, pause=0.01):
+        with work.writers(pause=0.01):
             yield work
         stop.set()
         thread.join()
