@@ -122,3 +122,18 @@ MR_CODE(3082, CATALOG_NAMESPACE, ERR_TASK,
         "the Iceberg catalog lacks a namespace, and does not let it be made",
         "nothing written; the task is stopped",
         "make the namespace, or let the account make it, then resume the task")
+MR_CODE(3090, STORAGE_BUCKET, ERR_TASK, "the bucket of the lake does not exist",
+        "nothing written; the task is stopped",
+        "make the bucket or correct the warehouse of the sink URI, then resume the task")
+MR_CODE(3091, STORAGE_CREDENTIALS, ERR_TASK, "the lake's storage has no usable credentials",
+        "nothing written; the task is stopped",
+        "give s3.access-key-id and s3.secret-access-key=${file:..} in the sink URI, or "
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment of millrace-apply")
+MR_CODE(3092, STORAGE_CLOCK, ERR_RETRY,
+        "this machine's clock differs too much from that of the lake's storage",
+        "nothing lost; it is tried again", "set the clock: run a time service on this machine")
+MR_CODE(3093, STORAGE_EXPIRED, ERR_TASK, "the session token of the lake's storage has expired",
+        "nothing lost; the task is stopped", "give a new one, then resume the task")
+MR_CODE(3094, STORAGE_REGION, ERR_TASK, "the bucket of the lake is in another region",
+        "nothing written; the task is stopped",
+        "correct s3.region or s3.endpoint of the sink URI, then resume the task")

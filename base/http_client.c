@@ -126,6 +126,10 @@ set_limits(CURL *curl, const struct http_call *call)
     unsigned all_ms = call->timeout_ms ? call->timeout_ms : HTTP_TIMEOUT_MS;
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)all_ms);
+    if (call->stall_s) {
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)call->stall_s);
+    }
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -193,6 +197,7 @@ perform(CURL *curl, const struct http_call *call, struct incoming *in)
     struct curl_slist *headers = header_list(call);
     curl_easy_reset(curl);
     curl_easy_setopt(curl, CURLOPT_URL, call->url);
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     set_method(curl, call);
     set_limits(curl, call);
     set_login(curl, call);

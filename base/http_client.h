@@ -2,7 +2,8 @@
  * S3, webhooks.
  *
  * A client keeps its connections open between calls. Owner: one thread. Only http and https;
- * redirects are not followed; URLs in errors are shown without user and query.
+ * redirects are not followed; a path is sent as it is, with its dots; URLs in errors are shown
+ * without user and query.
  */
 #ifndef MILLRACE_BASE_HTTP_CLIENT_H
 #define MILLRACE_BASE_HTTP_CLIENT_H
@@ -21,6 +22,7 @@ struct http_call {
     const char *ca_file;         /* NULL: the system's */
     unsigned connect_timeout_ms; /* 0: 5 s */
     unsigned timeout_ms;         /* whole call; 0: 30 s */
+    unsigned stall_s;            /* ends a call that passes no byte for so long; 0: none does */
     size_t reply_max;            /* body bytes accepted; 0: 16 MiB */
     bool once; /* never sent twice: libcurl repeats a request whose kept connection was dead */
     enum err_code unreachable; /* code of an error; 0: MR_IO */

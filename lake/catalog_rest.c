@@ -70,7 +70,7 @@ is_location(const char *s)
 static bool
 open_storage(struct catalog_rest *c, const char *location, struct err *e)
 {
-    return c->base.storage || storage_open(location, &c->base.storage, e);
+    return c->base.storage || storage_open(location, NULL, &c->base.storage, e);
 }
 
 /* {metadata-location, metadata} of an answer. */

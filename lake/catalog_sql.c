@@ -439,7 +439,9 @@ catalog_sql_open(const struct uri *u, struct catalog **out, struct err *e)
     c->name = mem_strdup(uri_param(u, "catalog", "millrace"));
     c->warehouse = without_slash(uri_param(u, "warehouse", ""));
     c->base.warehouse = c->warehouse;
-    if (!storage_open(c->warehouse, &c->base.storage, e) || !look(c, e)) {
+    struct storage_options o;
+    if (!storage_options_of_uri(u, &o, e) ||
+        !storage_open(c->warehouse, &o, &c->base.storage, e) || !look(c, e)) {
         sql_close(&c->base);
         return false;
     }

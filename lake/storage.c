@@ -1,13 +1,70 @@
 /* Which kind of storage holds a location, and what is the same for all kinds. */
 #include "lake/storage.h"
 
+#include "base/text.h"
+#include "lake/s3_client.h"
+
 bool
-storage_open(const char *location, struct storage **out, struct err *e)
+storage_options_set(struct storage_options *o, const char *key, const char *value)
 {
+    const struct {
+        const char *key;
+        const char **at;
+    } known[] = {
+        {"s3.endpoint", &o->endpoint},
+        {"s3.region", &o->region},
+        {"client.region", &o->region},
+        {"s3.access-key-id", &o->access_key_id},
+        {"s3.secret-access-key", &o->secret_access_key},
+        {"s3.session-token", &o->session_token},
+        {"s3.session-token-expires-at-ms", &o->expires_at_ms},
+        {"s3.path-style-access", &o->path_style},
+        {"s3.path-style", &o->path_style},
+        {"s3.multipart.part-size-bytes", &o->part_bytes},
+        {"s3.ca", &o->ca_file},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (strcmp(key, known[i].key) == 0) {
+            *known[i].at = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+storage_options_of_uri(const struct uri *u, struct storage_options *o, struct err *e)
+{
+    *o = (struct storage_options){0};
+    if (!*u->host && u->user && *u->user) {
+        o->access_key_id = u->user;
+        o->secret_access_key = u->password;
+    }
+    for (size_t i = 0; i < u->params_len; i++) {
+        const struct uri_param *p = &u->params[i];
+        if (text_starts(p->key, "s3.") && !storage_options_set(o, p->key, p->value))
+            return err_set(e, MR_BAD_URI, "%s: no such option", p->key);
+    }
+    return true;
+}
+
+bool
+storage_open(const char *location, const struct storage_options *o, struct storage **out,
+             struct err *e)
+{
+    static const struct storage_options none = {0};
     const char *path;
     if (storage_local_path(location, &path))
         return storage_local_open(out, e);
+    if (s3_is_location(location))
+        return storage_s3_open(o ? o : &none, out, e);
     return err_set(e, MR_LAKE_UNSUPPORTED, "%s: no storage for such a location", location);
+}
+
+bool
+storage_renew(struct storage *s, const struct storage_options *o, struct err *e)
+{
+    return s->ops->renew(s, o, e);
 }
 
 void
@@ -96,4 +153,17 @@ storage_list(struct storage *s, const char *prefix, storage_entry_fn *each, void
              struct err *e)
 {
     return s->ops->list(s, prefix, each, ctx, e);
+}
+
+bool
+storage_sweep(struct storage *s, const char *folder, const char *names, uint64_t older_than_ms,
+              struct err *e)
+{
+    return s->ops->sweep(s, folder, names, older_than_ms, e);
+}
+
+bool
+storage_check(struct storage *s, const char *folder, struct err *e)
+{
+    return s->ops->check(s, folder, e);
 }

@@ -313,6 +313,33 @@ local_list(struct storage *s, const char *prefix, storage_entry_fn *each, void *
     return local_walk(&(struct local_walk){each, ctx}, prefix, 0, e);
 }
 
+/* Remnants are files beside theirs: storage_list sees them. */
+static bool
+local_sweep(struct storage *s, const char *folder, const char *names, uint64_t older_than_ms,
+            struct err *e)
+{
+    (void)s, (void)folder, (void)names, (void)older_than_ms, (void)e;
+    return true;
+}
+
+static bool
+local_check(struct storage *s, const char *folder, struct err *e)
+{
+    (void)s;
+    const char *path;
+    if (!local_path(folder, &path, e))
+        return false;
+    return (access(path, F_OK) == 0 && access(path, R_OK | W_OK | X_OK) == 0) ||
+           local_failed("use folder", path, e);
+}
+
+static bool
+local_renew(struct storage *s, const struct storage_options *o, struct err *e)
+{
+    (void)s, (void)o, (void)e;
+    return true;
+}
+
 static void
 local_close(struct storage *s)
 {
@@ -328,6 +355,9 @@ static const struct storage_ops local_ops = {
     .size = local_size,
     .remove = local_remove,
     .list = local_list,
+    .sweep = local_sweep,
+    .check = local_check,
+    .renew = local_renew,
     .close = local_close,
 };
 

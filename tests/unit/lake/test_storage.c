@@ -8,7 +8,7 @@ static struct storage *
 opened(void)
 {
     struct storage *s = NULL;
-    MUST_PASS(storage_open("file:///", &s, &must_e));
+    MUST_PASS(storage_open("file:///", NULL, &s, &must_e));
     return s;
 }
 
@@ -87,7 +87,7 @@ what_cannot_be_written_is_named(void **state)
     assert_int_equal(e.code, MR_STORAGE_MISSING);
     assert_false(storage_put(s, "/proc/none/x", BYTES_LIT("x"), &e));
     struct storage *other;
-    assert_false(storage_open("ftp://host/x", &other, &e));
+    assert_false(storage_open("ftp://host/x", NULL, &other, &e));
     assert_int_equal(e.code, MR_LAKE_UNSUPPORTED);
     storage_close(s);
 }
