@@ -23,6 +23,17 @@ check_folder(const char *what, const char *path, struct err *e)
     return err_reclass(e, ERR_TASK);
 }
 
+static bool
+check_warehouse(const struct uri *u, const char *warehouse, struct err *e)
+{
+    struct storage *s = NULL;
+    struct storage_options o;
+    bool ok = storage_options_of_uri(u, &o, e) && storage_open(warehouse, &o, &s, e) &&
+              storage_check(s, warehouse, e);
+    storage_close(s);
+    return ok || err_wrap(e, "--sink-uri: the warehouse");
+}
+
 /* A catalog that is a file of its own. */
 static bool
 is_local_catalog(const struct uri *u)
@@ -50,16 +61,13 @@ check_catalog_file(const struct uri *u, struct err *e)
 static bool
 check_places(const struct uri *u, struct err *e)
 {
-    const char *warehouse = uri_param(u, "warehouse", ""), *path = NULL;
+    const char *warehouse = uri_param(u, "warehouse", ""), *path;
     bool rest = strcmp(u->scheme, "iceberg+rest") == 0;
     if (!rest && *warehouse == '\0')
         return err_set(e, MR_BAD_URI, "--sink-uri: the option warehouse=URI is missing");
     if (is_local_catalog(u) && !check_catalog_file(u, e))
         return false;
-    if (storage_local_path(warehouse, &path))
-        return check_folder("the warehouse", path, e);
-    return rest ||
-           err_set(e, MR_BAD_URI, "--sink-uri: warehouse %s is not a local folder", warehouse);
+    return (rest && !storage_local_path(warehouse, &path)) || check_warehouse(u, warehouse, e);
 }
 
 static const char *

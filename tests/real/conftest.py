@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stack import IcebergRest, Kafka, Mariadb, Mariadb118, Mysql57, Mysql80, Mysql97, Postgres15
+from stack import IcebergRest, Kafka, Mariadb, Mariadb118, Mysql57, Mysql80, Mysql97, Postgres15, Versitygw
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,6 +76,11 @@ def pg15(work):
 @pytest.fixture(scope="session")
 def icebergrest(work):
     yield from serve(IcebergRest(work))
+
+
+@pytest.fixture(scope="session")
+def versitygw(work):
+    yield from serve(Versitygw(work))
 
 
 @pytest.fixture(scope="session")

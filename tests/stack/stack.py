@@ -293,6 +293,17 @@ class Apicurio(Server):
         return f"http://127.0.0.1:{self.port}/apis/ccompat/v7"
 
 
+class Versitygw(Server):
+    """An S3 server over a folder, with the account test/testtest."""
+
+    script = "versitygw"
+    key, secret = "test", "testtest"
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+
 class KafkaProxy:
     """kproxy.py as a process, in front of a broker:  proxy = KafkaProxy(kafka).start(); kafka.start(advertised=proxy.port)
 

@@ -32,8 +32,8 @@ class Died(Exception):
 
 
 class Driver:
-    def __init__(self, program, uri, **environment):
-        self.process = subprocess.Popen([str(program), uri], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    def __init__(self, program, *arguments, **environment):
+        self.process = subprocess.Popen([str(program), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         stderr=None, env={**os.environ, **environment})
 
     def send(self, **command):
