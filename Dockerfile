@@ -8,7 +8,7 @@ RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends ca-cert
         libjansson4 liblz4-1 libmariadb3 libmicrohttpd12 libpcre2-8-0 libpq5 libsnappy1v5 libsqlite3-0 libssl3 \
         libyaml-0-2 libzstd1 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home millrace && install -d -o millrace /var/lib/millrace
+    && useradd --create-home millrace && install -d -o millrace /var/lib/millrace /lake
 COPY --from=build /src/build/release/bin/ /usr/local/bin/
 USER millrace
 CMD ["millrace", "--help"]
