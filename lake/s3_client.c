@@ -14,11 +14,11 @@
 #include "lake/s3_xml.h"
 
 #define CONNECT_MS      5000
-#define STALL_S         10               /* without a byte, either way */
+#define STALL_S         20               /* without a byte, either way */
 #define CALL_MS         (10 * 60 * 1000) /* a slow line may take long */
-#define RETRY_MS        15000
-#define PAUSE_FIRST_MS  100
-#define PAUSE_MAX_MS    4000
+#define RETRY_MS        10000
+#define PAUSE_FIRST_MS  100U
+#define PAUSE_MAX_MS    4000U
 #define ERROR_REPLY_MAX ((size_t)64 << 10)
 #define REPLY_MAX       ((size_t)16 << 20)
 #define PART_BYTES      ((int64_t)8 << 20)
@@ -37,6 +37,7 @@ struct s3_client {
     char *ca_file; /* NULL: the system's */
     bool path_style;
     size_t part_bytes;
+    bool away;           /* the last call got no answer that helps, to its end */
     uint64_t expires_ms; /* of the token, Unix time; 0: not known */
     storage_renew_fn *renew;
     void *renew_ctx;
@@ -457,13 +458,14 @@ bool
 s3_client_call(struct s3_client *c, const struct s3_request *r, struct s3_reply *reply,
                struct err *e)
 {
-    uint64_t until = clock_mono_ms() + RETRY_MS;
+    uint64_t until = clock_mono_ms() + (c->away ? 0 : RETRY_MS);
     bool renewed = false;
     *reply = (struct s3_reply){0};
     if (!renew_before_expiry(c, e))
         return false;
     for (unsigned attempt = 0;; attempt++) {
         bool answered = send_once(c, r, reply, e);
+        c->away = c->away && is_passing(reply);
         if (answered && reply->http.status < 300 && !*reply->code)
             return true;
         if (answered)
@@ -475,8 +477,12 @@ s3_client_call(struct s3_client *c, const struct s3_request *r, struct s3_reply 
             continue;
         }
         unsigned ms = pause_ms(attempt);
-        if (!is_passing(reply) || clock_mono_ms() + ms > until)
+        if (!is_passing(reply))
             return false;
+        if (clock_mono_ms() + ms > until) {
+            c->away = true;
+            return false;
+        }
         clock_sleep_ms(ms);
     }
 }

@@ -3,6 +3,7 @@
 import datetime
 import json
 import random
+import subprocess
 import threading
 import time
 
@@ -12,6 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from lib import s3
 from lib.lake import Died, Refused
+from stack import Versitygw
 
 PART = 5 << 20
 PARTS = {"s3.multipart.part-size-bytes": str(PART)}
@@ -205,6 +207,7 @@ def test_what_does_not_pass_is_a_coded_error(open_driver, versitygw, bucket, pro
         assert error.code == code and word in str(error), (status, word)
 
 
+@pytest.mark.slow
 def test_a_service_that_stays_away_is_told_in_bounded_time(open_driver, bucket, proxy):
     driver = open_driver(None, proxy.endpoint)
     proxy.fail(None, (503, "SlowDown"), times=None)
@@ -214,6 +217,7 @@ def test_a_service_that_stays_away_is_told_in_bounded_time(open_driver, bucket, 
     assert len(proxy.requests) < 20
 
 
+@pytest.mark.slow
 def test_a_stalled_answer_is_given_up_and_asked_for_again(open_driver, versitygw, bucket, proxy):
     driver = open_driver(None, proxy.endpoint)
     proxy.fail("PUT", "stall")
@@ -256,3 +260,30 @@ def test_two_writers_of_one_name_have_one_winner(open_driver, versitygw, bucket)
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert len(results) == 1 and s3.content(versitygw, bucket, "race") == bytes([results[0]]) * 1000
+
+
+def certificate(folder):
+    """(certificate, key) of 127.0.0.1, as files."""
+    files = [str(folder / "cert.pem"), str(folder / "key.pem")]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=millrace", "-addext", "subjectAltName=IP:127.0.0.1", "-out", files[0], "-keyout", files[1]],
+                   check=True, capture_output=True)
+    return files
+
+
+@pytest.mark.slow
+def test_a_service_with_tls_is_trusted_by_its_certificate_only(binaries, tmp_path):
+    cert, key = certificate(tmp_path)
+    server = Versitygw(tmp_path, "tls")
+    server.start("--cert", cert, "--key", key)
+    try:
+        endpoint = f"https://127.0.0.1:{server.port}"
+        (server.data / "buckets" / "safe").mkdir()
+        with s3.Driver(binaries, "s3://safe", s3.options(server, endpoint, {"s3.ca": cert})) as driver:
+            driver.run(op="put", location="s3://safe/k", hex="00")
+            assert driver.run(op="size", location="s3://safe/k")["size"] == 1
+        with s3.Driver(binaries, "s3://safe", s3.options(server, endpoint)) as driver:
+            error = refused(driver, op="size", location="s3://safe/k")
+            assert error.code == 3020 and "certificate" in str(error)
+    finally:
+        server.stop()

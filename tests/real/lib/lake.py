@@ -80,11 +80,13 @@ class Warehouse:
         self.database = self.folder / "catalog.db"
         self.location = f"file://{self.folder}/lake"
         self.uri = f"iceberg+sql://{self.database}?warehouse={self.location}"
+        self.properties = {}
 
     def catalog(self):
         """PyIceberg's client of the catalog."""
         from pyiceberg.catalog.sql import SqlCatalog
-        return SqlCatalog("millrace", uri=f"sqlite:///{self.database}", warehouse=self.location)
+        return SqlCatalog("millrace", uri=f"sqlite:///{self.database}", warehouse=self.location,
+                          **self.properties)
 
     def pyiceberg(self, table):
         return self.catalog().load_table(table)
@@ -189,15 +191,18 @@ def read_pyiceberg(table, snapshot):
 class Duck:
     """DuckDB with its iceberg extension, from the wheels: no network."""
 
-    def __init__(self):
+    def __init__(self, **s3):
+        """s3: options of a secret of DuckDB's, if the tables are in S3."""
         import duckdb
         self.connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
         self.connection.execute("SET autoinstall_known_extensions=false; SET autoload_known_extensions=false; "
                                 "SET TimeZone='UTC'")
         site = Path(duckdb.__file__).parents[1]
-        for name in ("avro", "iceberg"):
+        for name in ("avro", "iceberg", *(["httpfs"] if s3 else [])):
             file, = glob.glob(f"{site}/duckdb_extension_{name}/extensions/*/{name}.duckdb_extension")
             self.connection.execute(f"LOAD '{file}'")
+        if s3:
+            self.connection.execute("CREATE SECRET (TYPE s3, " + ", ".join(f"{k} '{v}'" for k, v in s3.items()) + ")")
 
     def read(self, metadata, snapshot):
         return normal(self.connection.execute(

@@ -25,7 +25,7 @@ class Lakehouse(Warehouse):
         super().__init__(folder)
         (self.folder / "lake").mkdir(exist_ok=True)
         self.uri += parameters
-        self.duck = None
+        self.duck, self.secret = None, {}
 
     def load(self, table):
         """The table as PyIceberg sees it now; None: there is none."""
@@ -46,7 +46,7 @@ class Lakehouse(Warehouse):
         return self.duckdb().read(loaded.metadata_location, snapshot or loaded.current_snapshot().snapshot_id)
 
     def duckdb(self):
-        self.duck = self.duck or Duck()
+        self.duck = self.duck or Duck(**self.secret)
         return self.duck
 
     def snapshots(self, table):
@@ -58,6 +58,20 @@ class Lakehouse(Warehouse):
             chain.append(at)
             at = by_id.get(at.parent_snapshot_id)
         return chain[::-1]
+
+
+class S3Lakehouse(Lakehouse):
+    """The tables in a bucket, the catalog beside the workers. endpoint: where the workers look; readers ask the server."""
+
+    def __init__(self, folder, server, bucket, endpoint=None, parameters=""):
+        super().__init__(folder)
+        self.location = f"s3://{bucket}/lake"
+        self.uri = (f"iceberg+sql://{server.key}:{server.secret}@{self.database}?warehouse={self.location}"
+                    f"&s3.endpoint={endpoint or server.endpoint}&s3.region=us-east-1{parameters}")
+        self.properties = {"s3.endpoint": server.endpoint, "s3.region": "us-east-1", "s3.access-key-id": server.key,
+                           "s3.secret-access-key": server.secret}
+        self.secret = {"key_id": server.key, "secret": server.secret, "region": "us-east-1", "url_style": "path",
+                       "endpoint": f"127.0.0.1:{server.port}", "use_ssl": "false"}
 
 
 def source_cell(value):

@@ -92,6 +92,80 @@ what_cannot_be_written_is_named(void **state)
     storage_close(s);
 }
 
+static void
+check_options(const char *text, enum err_code code, struct storage_options *o, struct uri *u)
+{
+    struct err e = {0};
+    MUST_PASS(uri_parse(text, u, &must_e));
+    assert_int_equal(storage_options_of_uri(u, o, &e), code == MR_OK);
+    assert_int_equal(e.code, code);
+}
+
+static void
+options_of_a_uri_are_those_of_s3_and_a_login_without_a_host(void **state)
+{
+    struct storage_options o;
+    struct uri u;
+    check_options("iceberg+sql://KEY:a%2Fb@/c.db?warehouse=s3://b/p&s3.endpoint=http://h:1&s3."
+                  "path-style=true",
+                  MR_OK, &o, &u);
+    assert_string_equal(o.access_key_id, "KEY");
+    assert_string_equal(o.secret_access_key, "a/b");
+    assert_string_equal(o.endpoint, "http://h:1");
+    assert_string_equal(o.path_style, "true");
+    uri_free(&u);
+    check_options("iceberg+rest://id:secret@host/?s3.access-key-id=K", MR_OK, &o, &u);
+    assert_string_equal(o.access_key_id, "K");
+    assert_null(o.secret_access_key);
+    uri_free(&u);
+    check_options("iceberg+sql:///c.db?s3.key=x", MR_BAD_URI, &o, &u);
+    uri_free(&u);
+}
+
+static void
+check_open(struct storage_options o, enum err_code code)
+{
+    struct storage *s = NULL;
+    struct err e = {0};
+    o.access_key_id = o.access_key_id ? o.access_key_id : "k";
+    o.secret_access_key = o.secret_access_key ? o.secret_access_key : "s";
+    assert_int_equal(storage_open("s3://bucket/x", &o, &s, &e), code == MR_OK);
+    assert_int_equal(e.code, code);
+    storage_close(s);
+}
+
+static void
+an_object_storage_is_opened_with_whole_options_only(void **state)
+{
+    check_open((struct storage_options){0}, MR_OK);
+    check_open((struct storage_options){.endpoint = "http://[::1]:80"}, MR_OK);
+    check_open((struct storage_options){.endpoint = "https://h/path"}, MR_BAD_URI);
+    check_open((struct storage_options){.endpoint = "h:80"}, MR_BAD_URI);
+    check_open((struct storage_options){.path_style = "maybe"}, MR_BAD_URI);
+    check_open((struct storage_options){.part_bytes = "1MiB"}, MR_BAD_URI);
+    check_open((struct storage_options){.part_bytes = "64MiB"}, MR_OK);
+    check_open((struct storage_options){.secret_access_key = ""}, MR_STORAGE_CREDENTIALS);
+    check_open((struct storage_options){.expires_at_ms = "soon"}, MR_STORAGE_CREDENTIALS);
+}
+
+static void
+what_is_no_location_of_a_bucket_is_named(void **state)
+{
+    static const char *const bad[] = {"s3://", "s3://b/x", "s3://a b/x", "s3:///x", "/x"};
+    const struct storage_options o = {.access_key_id = "k", .secret_access_key = "s"};
+    struct storage *s = NULL;
+    struct err e;
+    uint64_t size;
+    MUST_PASS(storage_open("s3a://bucket", &o, &s, &must_e));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_false(storage_size(s, bad[i], &size, &e));
+        assert_int_equal(e.code, MR_LAKE_UNSUPPORTED);
+    }
+    assert_false(storage_put(s, "s3://bucket/", BYTES_LIT("x"), &e));
+    assert_int_equal(e.code, MR_LAKE_UNSUPPORTED);
+    storage_close(s);
+}
+
 int
 main(void)
 {
@@ -99,6 +173,9 @@ main(void)
         cmocka_unit_test(a_file_appears_whole_or_not_at_all),
         cmocka_unit_test(a_name_that_exists_is_refused_and_stays_as_it_is),
         cmocka_unit_test(what_cannot_be_written_is_named),
+        cmocka_unit_test(options_of_a_uri_are_those_of_s3_and_a_login_without_a_host),
+        cmocka_unit_test(an_object_storage_is_opened_with_whole_options_only),
+        cmocka_unit_test(what_is_no_location_of_a_bucket_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

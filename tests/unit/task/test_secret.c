@@ -120,6 +120,32 @@ references_are_kept_and_resolved_when_opened(void **state)
 }
 
 static void
+secret_options_are_references_only(void **state)
+{
+    struct config *c = configured();
+    struct task *t = sample_task(TASK_ACCOUNT, NULL);
+    struct task_endpoint at = {0};
+    struct err e = {0};
+    struct uri u;
+    seal(c, t, "iceberg+sql://K:s3cr@/c.db?s3.session-token=${env:MILLRACE_TEST_PW}", &at);
+    assert_null(strstr(at.uri, "s3cr"));
+    setenv("MILLRACE_TEST_PW", "a&b", 1);
+    assert_true(secret_open_endpoint(c, t, &at, &u, &e));
+    assert_string_equal(u.password, "s3cr");
+    assert_string_equal(uri_param(&u, "s3.session-token", ""), "a&b");
+    uri_free(&u);
+    unsetenv("MILLRACE_TEST_PW");
+    refused(c, t, &at);
+    assert_true(uri_parse("iceberg+sql:///c.db?s3.secret-access-key=clear", &u, &e));
+    assert_false(secret_seal_endpoint(c, t, &u, &at, &e));
+    assert_int_equal(e.code, MR_BAD_URI);
+    assert_null(strstr(e.text, "clear"));
+    uri_free(&u);
+    task_unref(t);
+    config_free(c);
+}
+
+static void
 no_password_is_no_secret(void **state)
 {
     struct config *c = configured();
@@ -145,6 +171,7 @@ main(void)
         cmocka_unit_test(a_sealed_password_is_bound_to_task_and_server),
         cmocka_unit_test(another_key_file_does_not_open),
         cmocka_unit_test(references_are_kept_and_resolved_when_opened),
+        cmocka_unit_test(secret_options_are_references_only),
         cmocka_unit_test(no_password_is_no_secret),
     };
     if (mkdtemp(folder) == NULL)
