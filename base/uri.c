@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 
+#include "base/crypt.h"
 #include "base/hash.h"
 #include "base/text.h"
 
@@ -355,6 +356,18 @@ uri_write(const struct uri *u, enum uri_password mode, struct buf *out)
         else
             uri_encode_text(u->params[i].value, ":/,|", out);
     }
+}
+
+bool
+uri_copy(const struct uri *u, struct uri *out, struct err *e)
+{
+    struct buf text = {0};
+    uri_write(u, URI_PASSWORD_PLAIN, &text);
+    bool ok = uri_parse(buf_cstr(&text), out, e);
+    if (text.p)
+        crypt_wipe(text.p, text.n);
+    buf_free(&text);
+    return ok;
 }
 
 void

@@ -44,6 +44,9 @@ MUST bool
 uri_parse(const char *text, struct uri *out, struct err *e);
 void
 uri_free(struct uri *u);
+/* A copy of its own, password included. */
+MUST bool
+uri_copy(const struct uri *u, struct uri *out, struct err *e);
 /* The value of a query key, or dflt. */
 const char *
 uri_param(const struct uri *u, const char *key, const char *dflt);

@@ -22,7 +22,7 @@
 struct catalog {
     const struct catalog_ops *ops;
     const char *warehouse; /* location below which tables are made; without a '/' at its end */
-    struct storage *storage; /* NULL until a table is loaded, if only the catalog knows where */
+    struct storage *storage; /* REST: of the tables loaded so far */
 };
 
 /* Where a table is; a namespace of one level. Borrowed. */

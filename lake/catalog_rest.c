@@ -12,22 +12,30 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/hash.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "lake/catalog.h"
 #include "lake/rest_client.h"
+#include "lake/vended.h"
 
 #define REPEATS   3
 #define REPEAT_MS 200
 
+/* A table as it was loaded last. */
+struct seen {
+    char *path;
+    char *etag;
+    char *location;
+    struct json *doc;
+};
+
 struct catalog_rest {
     struct catalog base;
     struct rest_client *client;
+    struct uri uri;
     char *warehouse;
-    /* The table loaded last. */
-    char *seen_path;
-    char *seen_etag;
-    char *seen_location;
-    struct json *seen_doc;
+    struct vended *vended; /* owns base.storage */
+    struct map seen;       /* path -> v.ptr: struct seen */
 };
 
 static struct catalog_rest *
@@ -50,14 +58,24 @@ table_path(const struct catalog_name *name)
 }
 
 static void
-forget(struct catalog_rest *c)
+seen_free(struct seen *s)
 {
-    free(c->seen_path);
-    free(c->seen_etag);
-    free(c->seen_location);
-    json_free(c->seen_doc);
-    c->seen_path = c->seen_etag = c->seen_location = NULL;
-    c->seen_doc = NULL;
+    free(s->path);
+    free(s->etag);
+    free(s->location);
+    json_free(s->doc);
+    free(s);
+}
+
+static void
+forget(struct catalog_rest *c, const char *path)
+{
+    const struct map_slot *slot = map_get(&c->seen, bytes_str(path));
+    struct seen *s = slot ? slot->v.ptr : NULL;
+    if (!s)
+        return;
+    map_del(&c->seen, bytes_str(path));
+    seen_free(s);
 }
 
 /* A name that may be a location: then tables are made below it. */
@@ -67,16 +85,10 @@ is_location(const char *s)
     return *s == '/' || strstr(s, ":/");
 }
 
-static bool
-open_storage(struct catalog_rest *c, const char *location, struct err *e)
-{
-    return c->base.storage || storage_open(location, NULL, &c->base.storage, e);
-}
-
 /* {metadata-location, metadata} of an answer. */
 static bool
-take_table(struct catalog_rest *c, const struct rest_reply *r, struct catalog_table *out,
-           struct err *e)
+take_table(struct catalog_rest *c, const char *path, const struct rest_reply *r,
+           struct catalog_table *out, struct err *e)
 {
     const struct json *doc = json_get(r->body, "metadata");
     const char *location = json_get_str(r->body, "metadata-location", NULL);
@@ -85,7 +97,7 @@ take_table(struct catalog_rest *c, const struct rest_reply *r, struct catalog_ta
     if (!metadata_of_json(json_clone(doc), &out->metadata, e))
         return false;
     out->location = location ? mem_strdup(location) : NULL;
-    if (open_storage(c, out->metadata->location, e))
+    if (vended_take(c->vended, path, r->body, out->metadata->location, e))
         return true;
     catalog_table_free(out);
     return false;
@@ -94,22 +106,25 @@ take_table(struct catalog_rest *c, const struct rest_reply *r, struct catalog_ta
 static void
 remember(struct catalog_rest *c, const char *path, const struct rest_reply *r)
 {
-    forget(c);
+    bool fresh;
+    forget(c, path);
     if (!*r->etag)
         return;
     const char *location = json_get_str(r->body, "metadata-location", NULL);
-    c->seen_path = mem_strdup(path);
-    c->seen_etag = mem_strdup(r->etag);
-    c->seen_location = location ? mem_strdup(location) : NULL;
-    c->seen_doc = json_clone(json_get(r->body, "metadata"));
+    struct seen *s = mem_zalloc(sizeof(*s));
+    s->path = mem_strdup(path);
+    s->etag = mem_strdup(r->etag);
+    s->location = location ? mem_strdup(location) : NULL;
+    s->doc = json_clone(json_get(r->body, "metadata"));
+    map_put(&c->seen, bytes_str(s->path), &fresh)->v.ptr = s;
 }
 
 static bool
-take_seen(const struct catalog_rest *c, struct catalog_table *out, struct err *e)
+take_seen(const struct seen *s, struct catalog_table *out, struct err *e)
 {
-    if (!metadata_of_json(json_clone(c->seen_doc), &out->metadata, e))
+    if (!metadata_of_json(json_clone(s->doc), &out->metadata, e))
         return false;
-    out->location = c->seen_location ? mem_strdup(c->seen_location) : NULL;
+    out->location = s->location ? mem_strdup(s->location) : NULL;
     return true;
 }
 
@@ -120,16 +135,16 @@ rest_load(struct catalog *base, const struct catalog_name *name, struct catalog_
     struct catalog_rest *c = rest_of(base);
     struct rest_reply r;
     char *path = table_path(name);
-    bool known = c->seen_path && strcmp(c->seen_path, path) == 0;
-    struct rest_call call = {
-        .method = "GET", .path = path, .etag = known ? c->seen_etag : NULL};
+    const struct map_slot *slot = map_get(&c->seen, bytes_str(path));
+    const struct seen *seen = slot ? slot->v.ptr : NULL;
+    struct rest_call call = {.method = "GET", .path = path, .etag = seen ? seen->etag : NULL};
     bool ok = rest_client_call(c->client, &call, &r, e);
-    if (ok && r.status == 304 && known) {
-        ok = take_seen(c, out, e);
+    if (ok && r.status == 304 && seen) {
+        ok = take_seen(seen, out, e);
     } else if (ok && r.status != 200) {
         ok = rest_reply_error(&r, path, e);
     } else if (ok) {
-        ok = take_table(c, &r, out, e);
+        ok = take_table(c, path, &r, out, e);
         if (ok)
             remember(c, path, &r);
     }
@@ -299,7 +314,8 @@ judge(struct catalog_rest *c, const char *path, const struct rest_reply *r,
     if (r->status != 200)
         return rest_reply_error(r, path, e);
     /* Done; an answer that cannot be read is looked up. */
-    return take_table(c, r, out, e) || unknown(e, path, "done, but the answer cannot be read");
+    return take_table(c, path, r, out, e) ||
+           unknown(e, path, "done, but the answer cannot be read");
 }
 
 static bool
@@ -335,8 +351,8 @@ stage(struct catalog_rest *c, const struct catalog_name *name, const struct meta
       char **location, struct err *e)
 {
     struct rest_reply r;
-    char *path = space_path(name->space);
-    char *tables = mem_printf("%s/tables", path);
+    char *path = table_path(name), *space = space_path(name->space);
+    char *tables = mem_printf("%s/tables", space);
     struct json *body = json_object_new(), *properties = json_object_new();
     json_set(properties, "format-version", json_str(m->version >= 3 ? "3" : "2"));
     json_set(body, "name", json_str(name->table));
@@ -354,11 +370,13 @@ stage(struct catalog_rest *c, const struct catalog_name *name, const struct meta
     const char *at = json_get_str(json_get(r.body, "metadata"), "location", NULL);
     if (ok && !at)
         ok = err_set(e, MR_LAKE_METADATA, "%s: the answer holds no location", tables);
+    ok = ok && vended_take(c->vended, path, r.body, at, e);
     if (ok)
         *location = mem_strdup(at);
     rest_reply_free(&r);
     json_free(body);
     free(tables);
+    free(space);
     free(path);
     return ok;
 }
@@ -432,9 +450,12 @@ static void
 rest_close(struct catalog *base)
 {
     struct catalog_rest *c = rest_of(base);
-    forget(c);
+    for (struct map_slot *s = NULL; (s = map_next(&c->seen, s)) != NULL;)
+        seen_free(s->v.ptr);
+    map_free(&c->seen);
+    vended_free(c->vended);
     rest_client_free(c->client);
-    storage_close(base->storage);
+    uri_free(&c->uri);
     free(c->warehouse);
     free(c);
 }
@@ -452,17 +473,23 @@ bool
 catalog_rest_open(const struct uri *u, struct catalog **out, struct err *e)
 {
     const char *warehouse = uri_param(u, "warehouse", "");
-    struct catalog_rest *c = mem_zalloc(sizeof(*c));
+    struct uri copy;
     size_t n = strlen(warehouse);
     while (n > 1 && warehouse[n - 1] == '/')
         n--;
+    if (!uri_copy(u, &copy, e))
+        return false;
+    struct catalog_rest *c = mem_zalloc(sizeof(*c));
     c->base.ops = &rest_ops;
+    c->uri = copy;
     c->warehouse = mem_strn(bytes_of(warehouse, n));
     c->base.warehouse = c->warehouse;
-    if (!rest_client_open(u, &c->client, e)) {
+    if (!rest_client_open(&c->uri, &c->client, e) ||
+        !vended_new(c->client, &c->uri, &c->vended, e)) {
         rest_close(&c->base);
         return false;
     }
+    c->base.storage = vended_storage(c->vended);
     *out = &c->base;
     return true;
 }

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/crypt.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "db/mysql_sql.h"
@@ -28,9 +27,9 @@
 struct catalog_sql {
     struct catalog base;
     struct sql_conn *conn; /* NULL: lost, made anew when needed */
-    struct uri uri;
-    char *where; /* for errors */
-    char *name;  /* catalog_name of its rows */
+    struct uri uri;        /* a lost connection is made anew */
+    char *where;           /* for errors */
+    char *name;            /* catalog_name of its rows */
     char *warehouse;
     bool ready; /* the tables are there */
 };
@@ -413,24 +412,11 @@ check_uri(const struct uri *u, struct err *e)
            err_set(e, MR_BAD_URI, "iceberg+sql://USER@HOST:PORT/DATABASE names the catalog");
 }
 
-/* The URI is kept: a lost connection is made anew. */
-MUST static bool
-copy_uri(const struct uri *u, struct uri *out, struct err *e)
-{
-    struct buf text = {0};
-    uri_write(u, URI_PASSWORD_PLAIN, &text);
-    bool ok = uri_parse(buf_cstr(&text), out, e);
-    if (text.p)
-        crypt_wipe(text.p, text.n);
-    buf_free(&text);
-    return ok;
-}
-
 bool
 catalog_sql_open(const struct uri *u, struct catalog **out, struct err *e)
 {
     struct uri copy;
-    if (!check_uri(u, e) || !copy_uri(u, &copy, e))
+    if (!check_uri(u, e) || !uri_copy(u, &copy, e))
         return false;
     struct catalog_sql *c = mem_zalloc(sizeof(*c));
     c->base.ops = &sql_ops;

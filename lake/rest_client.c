@@ -23,6 +23,7 @@ struct rest_client {
     char *token_uri;
     char *scope;
     char *ca_file;
+    struct json *config; /* NULL: not asked yet */
     bool idempotent;
 };
 
@@ -42,6 +43,7 @@ rest_client_free(struct rest_client *c)
     http_client_free(c->http);
     free_secret(c->client_secret);
     free_secret(c->token);
+    json_free(c->config);
     free(c->base);
     free(c->prefix);
     free(c->client_id);
@@ -62,6 +64,12 @@ bool
 rest_client_idempotent(const struct rest_client *c)
 {
     return c->idempotent;
+}
+
+const struct json *
+rest_client_config(const struct rest_client *c)
+{
+    return c->config;
 }
 
 bool
@@ -280,6 +288,7 @@ configure(struct rest_client *c, const char *warehouse, struct err *e)
         ok = err_set(e, MR_CATALOG_UNREACHABLE, "%s: status %d", c->base, r.status);
     else if (ok && (r.status != 200 || !json_is_object(r.body)))
         ok = not_a_catalog(c, &r, e);
+    c->config = ok ? json_ref(r.body) : NULL;
     const char *prefix = ok ? setting(r.body, "prefix", NULL) : NULL;
     if (prefix && *prefix) {
         free(c->prefix);

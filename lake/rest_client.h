@@ -41,6 +41,9 @@ rest_client_free(struct rest_client *c); /* NULL allowed */
 /* The catalog knows Idempotency-Key. */
 bool
 rest_client_idempotent(const struct rest_client *c);
+/* What the catalog said of itself: {defaults, overrides}. */
+const struct json *
+rest_client_config(const struct rest_client *c);
 /* true: an answer came, whatever its status. rest_reply_free in both cases. */
 MUST bool
 rest_client_call(struct rest_client *c, const struct rest_call *call, struct rest_reply *out,

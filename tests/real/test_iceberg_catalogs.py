@@ -3,11 +3,13 @@ what the source has, whatever happens to a commit on its way."""
 
 import json
 import random
+import time
 from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
 
+from lib import s3
 from lib.catalogs import RestLake, SqlLake, Thief
 from lib.deploy import CommandFailed, Deployment
 from lib.lakehouse import check_ranges, equal
@@ -204,3 +206,23 @@ def test_secrets_by_reference_and_a_bearer_token_are_kept_out_of_the_task(binari
             equal(d, task, lake, mysql97, [f"{name}.t"])
             look_with_the_command(d, lake, task, f"{name}.t")
             assert "fixed-token" not in str(d.show(task))
+
+
+def test_credentials_that_come_with_a_table_reach_its_files_and_are_renewed(binaries, kafka, tmp_path, mysql97, versitygw):
+    """Nobody but the catalog knows the keys; they are good for less than a minute."""
+    name = "rest_vended"
+    plain_table(mysql97, name)
+    bucket = s3.make_bucket(versitygw, "rest-vended")
+    vended = {**s3.options(versitygw), "s3.session-token-expires-at-ms": lambda: int(time.time() * 1000) + 30_000}
+    with RestCatalog(tmp_path / "rest", warehouse=f"s3://{bucket}/lake", vended=vended) as catalog:
+        lake = RestLake(tmp_path / "lake", catalog)
+        with Deployment(binaries, kafka, tmp_path, QUICK) as d:
+            d.start_both()
+            task = d.create(name, mysql97, lake, databases=name)
+            equal(d, task, lake, mysql97, [f"{name}.t"], duck=False)
+            mysql97.execute(f"UPDATE {name}.t SET a = -1 WHERE k < 9", f"DELETE FROM {name}.t WHERE k > 30")
+            equal(d, task, lake, mysql97, [f"{name}.t"], duck=False)
+            look_with_the_command(d, lake, task, f"{name}.t")
+            assert catalog.counts["vended"] > catalog.counts["commits"]
+            assert versitygw.secret not in str(d.show(task))
+        assert any(key.endswith(".parquet") for key in s3.keys(versitygw, bucket))

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from pyiceberg.io import load_file_io
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
 from pyiceberg.schema import Schema
 from pyiceberg.table import CommitTableRequest
@@ -95,12 +96,15 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class RestCatalog:
-    def __init__(self, folder, idempotent=False, life=3600, tls=False):
+    def __init__(self, folder, idempotent=False, life=3600, tls=False, warehouse=None, vended=None):
+        """warehouse: where tables lie, if not in the folder; vended: properties of its storage, given with every table
+        that is loaded (s3.session-token-expires-at-ms: a function)."""
+        self.warehouse, self.vended = warehouse or f"file://{folder}/lake", vended or {}
         self.folder, self.idempotent, self.life = Path(folder), idempotent, life
         self.ca = make_certificate(self.folder) if tls else None
         self.tokens, self.used, self.tables, self.namespaces = set(), set(), {}, set()
         self.faults, self.held, self.replays, self.chance = [], None, {}, None
-        self.counts = {"tokens": 0, "commits": 0, "not-modified": 0, "replayed": 0, "conflicts": 0, "faults": 0}
+        self.counts = {"tokens": 0, "commits": 0, "not-modified": 0, "replayed": 0, "conflicts": 0, "faults": 0, "vended": 0}
         self.closed, self.away = False, False  # no new namespaces; nobody answers
         self.lock = threading.Lock()
 
@@ -113,7 +117,7 @@ class RestCatalog:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.address = f"127.0.0.1:{self.server.server_address[1]}"
         self.credentials = f"{ID}:{urllib.parse.quote(SECRET, safe='')}"
-        self.uri = f"iceberg+rest://{self.credentials}@{self.address}/api?warehouse=file://{self.folder}/lake"
+        self.uri = f"iceberg+rest://{self.credentials}@{self.address}/api?warehouse={self.warehouse}"
         (self.folder / "lake").mkdir(parents=True, exist_ok=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
@@ -151,7 +155,7 @@ class RestCatalog:
         from pyiceberg.catalog.rest import RestCatalog as Client
         return Client("t", uri=f"http://{self.address}/api", credential=f"{ID}:{SECRET}",
                       **{"oauth2-server-uri": f"http://{self.address}/api/v1/oauth/tokens"},
-                      warehouse=f"file://{self.folder}/lake")
+                      warehouse=self.warehouse, **self.storage())
 
     # Requests.
 
@@ -218,7 +222,7 @@ class RestCatalog:
         if headers.get("If-None-Match") == etag:
             self.counts["not-modified"] += 1
             return 304, None, {"ETag": etag}
-        return 200, self.table(name), {"ETag": etag}
+        return 200, {**self.table(name), **self.granted(self.tables[name][1].location)}, {"ETag": etag}
 
     def table(self, name):
         location, metadata = self.tables[name]
@@ -226,10 +230,21 @@ class RestCatalog:
 
     def store(self, name, metadata):
         location = f"{metadata.location}/metadata/{time.time_ns()}-{uuid.uuid4()}.metadata.json"
-        path = Path(location.removeprefix("file://"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text_of(metadata))
+        with load_file_io(self.storage(), location).new_output(location).create() as file:
+            file.write(text_of(metadata).encode())
         self.tables[name] = (location, metadata)
+
+    def storage(self):
+        return {k: str(v() if callable(v) else v) for k, v in self.vended.items()}
+
+    def granted(self, location):
+        """What a loaded table brings; its prefix is the table's, and a wider one that is of no use comes first."""
+        if not self.vended:
+            return {}
+        self.counts["vended"] += 1
+        useless = {**self.storage(), "s3.secret-access-key": "wrong"}
+        return {"config": {"s3.region": "nowhere"}, "storage-credentials": [
+            {"prefix": self.warehouse, "config": useless}, {"prefix": location, "config": self.storage()}]}
 
     def create(self, space, body):
         name = (space, body["name"])
@@ -237,7 +252,7 @@ class RestCatalog:
             raise Failure(404, f"no namespace {space}")
         if name in self.tables:
             raise Failure(409, "it exists")
-        location = body.get("location") or f"file://{self.folder}/lake/{space}/{body['name']}"
+        location = body.get("location") or f"{self.warehouse}/{space}/{body['name']}"
         # As real catalogs do, it numbers the columns anew.
         metadata = new_table_metadata(
             schema=Schema.model_validate(body["schema"]), partition_spec=UNPARTITIONED_PARTITION_SPEC,
@@ -246,7 +261,7 @@ class RestCatalog:
         if metadata.format_version >= 3:
             metadata = metadata.model_copy(update={"next_row_id": 0})
         if body.get("stage-create"):
-            return 200, {"metadata": json.loads(text_of(metadata)), "config": {}}, {}
+            return 200, {"metadata": json.loads(text_of(metadata)), "config": {}, **self.granted(location)}, {}
         self.store(name, metadata)
         return 200, self.table(name), {}
 
