@@ -270,9 +270,9 @@ list_candidates(struct lake_table *t, struct candidates *c, struct err *e)
     bool ok = true;
     for (size_t i = 0; ok && i < ARRAY_LEN(folders); i++) {
         char *prefix = mem_printf("%s/%s", t->state.metadata->location, folders[i]);
-        ok =
-            storage_list(t->catalog->storage, prefix, take_candidate, c, e) &&
-            storage_sweep(t->catalog->storage, prefix, COMMIT_NAME_PREFIX, c->older_than_ms, e);
+        ok = storage_list(t->catalog->storage, prefix, take_candidate, c, e) &&
+             storage_sweep(t->catalog->storage, prefix, COMMIT_NAME_PREFIX,
+                           c->conf->older_than_ms, e);
         free(prefix);
     }
     return ok;
