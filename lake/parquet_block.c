@@ -32,6 +32,8 @@ parquet_block_compress(struct parquet_block *b, struct bytes in, struct bytes *o
         ok = zstd_codec_compress(b->zstd, in, &b->out, e);
     else if (b->codec == PARQUET_LZ4)
         ok = compress_lz4_block(in, &b->out, e);
+    else if (b->codec == PARQUET_GZIP)
+        ok = compress_gzip(in, 6, &b->out, e);
     else
         ok = compress_snappy(in, &b->out, e);
     *out = buf_bytes(&b->out);
@@ -52,9 +54,13 @@ parquet_block_decompress(struct parquet_block *b, struct bytes in, size_t size,
         ok = zstd_codec_decompress(b->zstd, in, size, &b->out, e);
     else if (b->codec == PARQUET_LZ4)
         ok = decompress_lz4_block(in, size, &b->out, e);
+    else if (b->codec == PARQUET_GZIP)
+        ok = decompress_gzip(in, size, &b->out, e);
     else
         ok = decompress_snappy(in, size, &b->out, e);
     *out = buf_bytes(&b->out);
+    if (ok && out->n != size)
+        return err_set(e, MR_LAKE_DATA_FILE, "a page of another size");
     if (!ok && e->code == MR_IO)
         err_fill(e, MR_LAKE_DATA_FILE, "a page does not decompress");
     return ok;

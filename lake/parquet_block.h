@@ -1,5 +1,5 @@
 /* Compression of page bodies. Format: apache/parquet-format Compression.md (LZ4_RAW, ZSTD,
- * SNAPPY). Owner: a writer or reader; thread: one at a time.
+ * SNAPPY, GZIP). Owner: a writer or reader; thread: one at a time.
  */
 #ifndef MILLRACE_LAKE_PARQUET_BLOCK_H
 #define MILLRACE_LAKE_PARQUET_BLOCK_H

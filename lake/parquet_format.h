@@ -70,8 +70,11 @@ parquet_width(const struct lake_type *t)
 static inline int32_t
 parquet_codec_number(enum parquet_codec c)
 {
-    static const int32_t numbers[] = {
-        [PARQUET_PLAIN] = 0, [PARQUET_SNAPPY] = 1, [PARQUET_ZSTD] = 6, [PARQUET_LZ4] = 7};
+    static const int32_t numbers[] = {[PARQUET_PLAIN] = 0,
+                                      [PARQUET_SNAPPY] = 1,
+                                      [PARQUET_ZSTD] = 6,
+                                      [PARQUET_LZ4] = 7,
+                                      [PARQUET_GZIP] = 2};
     return numbers[c];
 }
 

@@ -214,7 +214,7 @@ take_chunk(struct thrift_reader *t, struct parquet_chunk_meta *c, uint64_t end)
     c->begin = (uint64_t)begin;
     c->bytes = (uint64_t)n.bytes;
     c->values = (uint64_t)n.values;
-    for (unsigned k = PARQUET_PLAIN; k <= PARQUET_LZ4; k++) {
+    for (unsigned k = 0; k < PARQUET_CODECS; k++) {
         if (parquet_codec_number((enum parquet_codec)k) == n.codec) {
             c->codec = (enum parquet_codec)k;
             c->known = true;

@@ -20,7 +20,14 @@
 
 #include "lake/type.h"
 
-enum parquet_codec { PARQUET_PLAIN, PARQUET_SNAPPY, PARQUET_ZSTD, PARQUET_LZ4 };
+enum parquet_codec {
+    PARQUET_PLAIN,
+    PARQUET_SNAPPY,
+    PARQUET_ZSTD,
+    PARQUET_LZ4,
+    PARQUET_GZIP, /* what Java writes where a table does not say */
+};
+#define PARQUET_CODECS 5
 
 /* What is kept about a column's values, in the file and for the manifest. */
 enum parquet_metrics {

@@ -79,7 +79,7 @@ to_file(void *ctx, struct bytes b, struct err *e)
 static enum parquet_codec
 codec_of(const char *name)
 {
-    static const char *const names[] = {"none", "snappy", "zstd", "lz4"};
+    static const char *const names[] = {"none", "snappy", "zstd", "lz4", "gzip"};
     for (unsigned i = 0; i < ARRAY_LEN(names); i++)
         if (!strcmp(name, names[i]))
             return (enum parquet_codec)i;

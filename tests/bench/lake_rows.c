@@ -142,9 +142,9 @@ to_file(void *ctx, struct bytes b, struct err *e)
 static struct parquet_conf
 read_conf(const struct json *j, struct arena *a)
 {
-    static const char *const codecs[] = {"none", "snappy", "zstd", "lz4"};
+    static const char *const codecs[] = {"none", "snappy", "zstd", "lz4", "gzip"};
     struct parquet_conf conf = {
-        .codec = (enum parquet_codec)index_of(json_get_str(j, "codec", "zstd"), codecs, 4),
+        .codec = (enum parquet_codec)index_of(json_get_str(j, "codec", "zstd"), codecs, 5),
         .level = (int)json_get_i64(j, "level", 0),
         .page_bytes = json_get_u64(j, "page_bytes", 0),
         .page_rows = (uint32_t)json_get_u64(j, "page_rows", 0),

@@ -245,7 +245,7 @@ def write_arrow(case, rng):
     arrays = [arrow_array(f, values) for f, values in zip(case.fields, case.columns)]
     fields = [pa.field(f.name, a.type, not f.required, {"PARQUET:field_id": str(f.id)}) for f, a in zip(case.fields, arrays)]
     pq.write_table(pa.table(arrays, schema=pa.schema(fields)), case.path, store_decimal_as_integer=True,
-                   compression=rng.choice(["none", "snappy", "zstd", "lz4"]), use_dictionary=rng.random() < 0.7,
+                   compression=rng.choice(["none", "snappy", "zstd", "lz4", "gzip"]), use_dictionary=rng.random() < 0.7,
                    data_page_size=rng.choice([100, 5000, None]), row_group_size=rng.choice([90, None]),
                    dictionary_pagesize_limit=rng.choice([100, 2000, None]), write_page_checksum=rng.random() < 0.5)
 

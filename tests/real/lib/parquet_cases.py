@@ -8,7 +8,7 @@ import struct
 import subprocess
 import uuid
 
-CODECS = ("none", "snappy", "zstd", "lz4")
+CODECS = ("none", "snappy", "zstd", "lz4", "gzip")
 METRICS = ("bounds", "bounds", "bounds", "full", "counts", "none")
 ALPHABETS = ("ab", "abcdefghijklmnopqrstuvwxyz0123456789", "aé漢😀", "\U0010ffff", "\ud7ff\U0010ffffz", "\x00a\x7f")
 DAY_US = 86_400_000_000
