@@ -22,6 +22,8 @@ struct loader {
     struct cell *cursor; /* key of the last row read, NULL: from the first */
     bool at_end;
     struct position at; /* of the snapshot, whole tables */
+    bool open;          /* the snapshot */
+    struct err why;     /* it is not */
 };
 
 struct loader_order *
@@ -158,12 +160,21 @@ read_whole(struct loader *l, struct loader_chunk *c, struct err *e)
     };
     if (o->want_estimate && !l->ops->estimate(l->connection, o->table, &c->estimate, e))
         return false;
-    if (o->restart && !open_snapshot(l, o, e))
+    if (o->restart) {
+        l->open = open_snapshot(l, o, e);
+        l->why = l->open ? (struct err){0} : *e;
+    }
+    if (!l->open) { /* an order behind one that failed */
+        *e = l->why;
         return false;
+    }
     if (l->at_end)
         c->chunk = (struct source_chunk){.last = true, .read_us = clock_wall_us()};
-    else if (!l->ops->chunk(l->connection, &r, &c->chunk, e))
+    else if (!l->ops->chunk(l->connection, &r, &c->chunk, e)) {
+        l->open = false;
+        l->why = *e;
         return false;
+    }
     l->at_end = c->chunk.last;
     position_copy(&c->low, &l->at);
     position_copy(&c->high, &l->at);

@@ -243,7 +243,6 @@ def test_wrong_create_flags_are_usage_errors(run, words, text):
     ("mysql://root:secret@h", "mysql://:secret@h", "mysql", "MR4003"),
     ("mysql://root:secret@h", "mysql://a:secret@h", "oracle", "MR4001"),
     ("mysql://root:secret@h", "mysql://a:secret@h", "Lakehouse", "MR4003"),
-    ("mysql://root:secret@h", "iceberg+rest://a:secret@h", "iceberg", "MR4013"),
 ])
 def test_wrong_connection_strings(run, source, sink, type, code):
     r = run("task", "create", "--task-name", "x", "--source-uri", source, "--sink-type", type, "--sink-uri", sink,

@@ -50,7 +50,7 @@ def test_a_live_database_arrives(request, binaries, kafka, tmp_path, source, tar
         assert found.counts["r"] > 1000 and found.counts["u"] > 100
         shown = d.show(task)
         assert shown["state"] == "running" and shown["err-msg"] == ""
-        assert f'"{name}.ladder": 2' in shown["checkpoint"]
+        d.wait(lambda: f'"{name}.ladder": 2' in d.show(task)["checkpoint"], "a time to which the target is complete")
 
 
 def test_names_map_and_selections_hold(binaries, kafka, tmp_path, mysql97):

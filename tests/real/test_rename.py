@@ -129,7 +129,7 @@ def test_a_rename_that_cannot_be_followed_is_loaded_under_the_new_name(request, 
         assert s.same_tables(but={"plain", "one"}), "what is no longer there at the source is kept, as after DROP"
         gone = {n for n in ("plain", "one") if re.search(rf"event=source_table_dropped .*{n}\b", capture.log)}
         assert gone == {"plain", "one"}, "and said"
-        assert states(d, task) == {"plain": "dropped at the source", "one": "dropped at the source"}
+        d.wait(lambda: states(d, task) == {"plain": "dropped at the source", "one": "dropped at the source"}, lambda: states(d, task))
 
 
 def test_a_rename_onto_rows_that_are_not_the_tasks_stops_the_table_until_they_are_gone(request, binaries, kafka, tmp_path):
