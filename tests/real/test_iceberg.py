@@ -39,7 +39,7 @@ def tables_of(name, *more):
     return [f"{name}.{t}" for t in ("ladder", "ladder_tick", "bank_a", "bank_b", *more)]
 
 
-@pytest.mark.parametrize("version", [3, 2])
+@pytest.mark.parametrize("version", [3, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_live_database_arrives_in_the_lake(binaries, kafka, tmp_path, mysql97, version):
     name = f"lake_v{version}"
     ladder, bank = prepare(mysql97, name)

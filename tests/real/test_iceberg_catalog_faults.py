@@ -43,6 +43,7 @@ def deaths(binaries, kafka, tmp_path, mysql97, request, kind, points):
         work.check()
 
 
+@pytest.mark.slow
 def test_a_death_around_the_post_of_a_commit_loses_and_doubles_nothing(binaries, kafka, tmp_path, mysql97, request):
     deaths(binaries, kafka, tmp_path, mysql97, request, "rest", [("lake.rest.before_post", 7), ("lake.rest.after_post", 8)])
 

@@ -50,7 +50,7 @@ def test_a_live_database_arrives_through_a_rest_catalog_with_faults(binaries, ka
             assert catalog.counts["tokens"] > 3 and catalog.counts["not-modified"] > 0
 
 
-@pytest.mark.parametrize("kind, theirs", [("pg15", True), ("mysql97", False)])
+@pytest.mark.parametrize("kind, theirs", [("pg15", True), pytest.param("mysql97", False, marks=pytest.mark.slow)])
 def test_a_live_database_arrives_through_a_sql_server_whose_commits_are_lost(binaries, kafka, tmp_path, mysql97, request, kind,
                                                                              theirs):
     name = f"sql_{kind}"
@@ -173,6 +173,7 @@ def test_a_wrong_database_is_told_at_create(binaries, kafka, tmp_path, mysql97, 
         refused(d, name, mysql97, lake.uri, "MR3049")
 
 
+@pytest.mark.slow
 def test_a_catalog_that_makes_no_namespace_and_one_that_is_away_are_told(binaries, kafka, tmp_path, mysql97):
     name = "rest_no_space"
     plain_table(mysql97, name, 3)

@@ -57,7 +57,7 @@ def nothing_else_lies_there(lake, table):
     return loaded.metadata_location == lake.load(table).metadata_location and not on_disk(loaded) - files - log
 
 
-@pytest.mark.parametrize("version", [3, 2])
+@pytest.mark.parametrize("version", [3, pytest.param(2, marks=pytest.mark.slow)])
 def test_files_snapshots_and_metadata_stay_few_while_rows_stream(binaries, kafka, tmp_path, mysql97, version):
     name = f"lake_tidy{version}"
     ladder, bank = prepare(mysql97, name)
@@ -117,7 +117,7 @@ class Rows:
         check_ranges(self.lake, self.table, self.task)
 
 
-@pytest.mark.parametrize("version", [3, 2])
+@pytest.mark.parametrize("version", [3, pytest.param(2, marks=pytest.mark.slow)])
 def test_deletes_that_come_while_their_files_are_rewritten_are_translated(binaries, kafka, tmp_path, mysql97, version):
     lake = Lakehouse(tmp_path / "lake")
     with Deployment(binaries, kafka, tmp_path, {**OFF, "iceberg.format.version": version}) as d:
@@ -173,6 +173,7 @@ def test_only_old_files_of_our_names_and_of_the_tables_time_are_orphans(binaries
         t.check()
 
 
+@pytest.mark.slow
 def test_another_programs_rewrite_while_ours_runs_is_recognised(binaries, kafka, tmp_path, mysql97):
     lake = Lakehouse(tmp_path / "lake")
     with Deployment(binaries, kafka, tmp_path, {**OFF, "iceberg.format.version": 2}) as d:
@@ -190,6 +191,7 @@ def test_another_programs_rewrite_while_ours_runs_is_recognised(binaries, kafka,
         assert "lake_maintenance_failed" not in t.apply.log
 
 
+@pytest.mark.slow
 def test_a_stop_ends_a_rewrite_and_leaves_nothing_of_it(binaries, kafka, tmp_path, mysql97):
     lake = Lakehouse(tmp_path / "lake")
     with Deployment(binaries, kafka, tmp_path, OFF) as d:

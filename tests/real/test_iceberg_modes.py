@@ -46,7 +46,7 @@ def test_each_table_has_its_own_mode(binaries, kafka, tmp_path, mysql97):
         assert [f.name for f in lake.load(f"{name}.h").schema().fields] == ["k", "v", "_op", "_seq", "_commit_ts"]
 
 
-@pytest.mark.parametrize("version", [3, 2])
+@pytest.mark.parametrize("version", [3, pytest.param(2, marks=pytest.mark.slow)])
 def test_equality_deletes_are_written_where_they_are_asked_for_and_nowhere_else(binaries, kafka, tmp_path, mysql97, version):
     name = f"lake_equality{version}"
     mysql97.execute(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}",

@@ -30,7 +30,7 @@ def settled(d, task):
     assert d.show(task)["err-msg"] == ""
 
 
-@pytest.mark.parametrize("pair", [("mysql97", "mariadb"), ("mysql80", "mysql97"), ("mariadb", "mysql97")], ids=lambda p: p[0])
+@pytest.mark.parametrize("pair", [("mysql97", "mariadb"), pytest.param(("mysql80", "mysql97"), marks=pytest.mark.slow), ("mariadb", "mysql97")], ids=lambda p: p[0])
 def test_equal_rows_arrive_as_often_as_the_source_has_them(request, binaries, kafka, tmp_path, pair):
     source, target = map(request.getfixturevalue, pair)
     name = prepare(source, target, f"keyless_{pair[0]}", 5000)
@@ -67,7 +67,7 @@ def without_key(found):
     return [names[i] for i in at], [tuple(row[i] for i in at) for row in rows]
 
 
-@pytest.mark.parametrize("version", [3, 2])
+@pytest.mark.parametrize("version", [3, pytest.param(2, marks=pytest.mark.slow)])
 def test_equal_rows_arrive_in_the_lake_as_often(binaries, kafka, tmp_path, mysql97, version):
     name = prepare(mysql97, None, f"keyless_lake{version}", 1500)
     lake = Lakehouse(tmp_path / "lake")
@@ -180,6 +180,7 @@ def test_a_task_without_full_load_appends_and_refuses_a_multiset_by_name(binarie
         d.wait(lambda: keyless.contents(mariadb, name, "u", ["a"]) == {(b"5",): 1}, "one appended row")
 
 
+@pytest.mark.slow
 def test_a_row_that_somebody_took_from_the_target_is_found(binaries, kafka, tmp_path, mysql97, mariadb):
     name = prepare(mysql97, mariadb, "keyless_taken", 20)
     with Deployment(binaries, kafka, tmp_path) as d:
@@ -206,7 +207,7 @@ class Kills:
         self.n += 1
 
 
-@pytest.mark.parametrize("source, sink", [("mysql97", "mysql"), ("mysql97", "iceberg")])
+@pytest.mark.parametrize("source, sink", [("mysql97", "mysql"), pytest.param("mysql97", "iceberg", marks=pytest.mark.slow)])
 def test_kills_while_loading_and_streaming_keep_every_count(request, binaries, kafka, tmp_path, mariadb, source, sink):
     kill_cell(request.getfixturevalue(source), sink, binaries, kafka, tmp_path, mariadb, 4, 4)
 

@@ -156,7 +156,7 @@ DEATHS = ["move.left", "move.entered", "move.left:2", "move.entered:2", "apply.i
           "apply.intent.cleared"]
 
 
-@pytest.mark.parametrize("fault", [f if i in (0, 6) else pytest.param(f, marks=SLOW) for i, f in enumerate(DEATHS)])
+@pytest.mark.parametrize("fault", [f if i == 6 else pytest.param(f, marks=SLOW) for i, f in enumerate(DEATHS)])
 def test_a_swap_of_names_survives_a_death_in_its_middle(request, binaries, kafka, tmp_path, fault):
     s = Site(request, "mysql97", "rendeath")
     with Deployment(binaries, kafka, tmp_path) as d:

@@ -106,6 +106,7 @@ def test_a_wrong_place_is_told_at_create(binaries, kafka, tmp_path, mysql97, ver
         assert "testtest" not in failed.value.err
 
 
+@pytest.mark.slow
 def test_a_service_that_fails_loses_and_doubles_nothing(binaries, kafka, tmp_path, mysql97, versitygw):
     """Lost answers, bursts, cut connections: all at once, and then the content."""
     r, name = random.Random(new_seed("s3 faults")), "s3_faults"
