@@ -22,8 +22,7 @@ struct loader {
     struct cell *cursor; /* key of the last row read, NULL: from the first */
     bool at_end;
     struct position at; /* of the snapshot, whole tables */
-    bool open;          /* the snapshot */
-    struct err why;     /* it is not */
+    struct err failed;  /* the order before, whole tables */
 };
 
 struct loader_order *
@@ -160,25 +159,29 @@ read_whole(struct loader *l, struct loader_chunk *c, struct err *e)
     };
     if (o->want_estimate && !l->ops->estimate(l->connection, o->table, &c->estimate, e))
         return false;
-    if (o->restart) {
-        l->open = open_snapshot(l, o, e);
-        l->why = l->open ? (struct err){0} : *e;
-    }
-    if (!l->open) { /* an order behind one that failed */
-        *e = l->why;
+    if (o->restart && !open_snapshot(l, o, e))
         return false;
-    }
     if (l->at_end)
         c->chunk = (struct source_chunk){.last = true, .read_us = clock_wall_us()};
-    else if (!l->ops->chunk(l->connection, &r, &c->chunk, e)) {
-        l->open = false;
-        l->why = *e;
+    else if (!l->ops->chunk(l->connection, &r, &c->chunk, e))
         return false;
-    }
     l->at_end = c->chunk.last;
     position_copy(&c->low, &l->at);
     position_copy(&c->high, &l->at);
     return true;
+}
+
+/* An order behind a failed one finds no snapshot; whatever failed, it tells the same. */
+static bool
+read_whole_or_say_why_not(struct loader *l, struct loader_chunk *c, struct err *e)
+{
+    if (!c->order->restart && l->failed.code != MR_OK) {
+        *e = l->failed;
+        return false;
+    }
+    bool ok = read_whole(l, c, e);
+    l->failed = ok ? (struct err){0} : *e;
+    return ok;
 }
 
 static void
@@ -199,7 +202,7 @@ work(struct loader *l, struct loader_order *o)
     if (l->range != o->range)
         c->ok = err_set(&c->err, MR_INTERNAL, "loader got an order of another range");
     else
-        c->ok = o->whole ? read_whole(l, c, &c->err) : read_chunk(l, c, &c->err);
+        c->ok = o->whole ? read_whole_or_say_why_not(l, c, &c->err) : read_chunk(l, c, &c->err);
     if (!ring_push(l->session->inbox, &c->head))
         loader_chunk_free(c);
 }

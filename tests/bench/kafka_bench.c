@@ -32,7 +32,7 @@ produce(char **v)
         die("init", &e);
     struct producer_topic *t = open_topic(p, topic);
     uint64_t began = clock_mono_us();
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     int owner;
     uint64_t commit_us = 0;
     size_t commits = 0;
@@ -86,7 +86,7 @@ consume(char **v)
     if (!consumer_new(&conf, &c, &e))
         die("consumer", &e);
     uint64_t began = clock_mono_us();
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     for (int i = 0; i < parts; i++)
         if (!consumer_open(c, topic, i, KAFKA_OFFSET_BEGIN, &part[i], &e))
             die("open", &e);
@@ -139,11 +139,11 @@ idle(char **v)
         if (!consumer_open(c, topic, i, from, &part[i], &e))
             die("open", &e);
     clock_sleep_ms(2000);
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     clock_sleep_ms(5000);
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    printf("idle cpu_percent=%.2f rss_mb=%ld\n", (cpu_seconds() - cpu) * 20,
+    printf("idle cpu_percent=%.2f rss_mb=%ld\n", (driver_cpu_seconds() - cpu) * 20,
            u.ru_maxrss / 1024);
     consumer_free(c);
 }

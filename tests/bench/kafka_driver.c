@@ -334,7 +334,7 @@ fill(char **v)
     struct producer *p = new_producer(NULL, "lz4");
     struct producer_topic *t = open_topic(p, topic);
     uint64_t began = clock_mono_us();
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     for (size_t i = 0; i < count; i++) {
         char key[40];
         char value[200];
@@ -392,7 +392,7 @@ back(char **v)
            (long long)log_reader_position(r), (double)(clock_mono_us() - t0) / 1e3);
     n = 0;
     t0 = clock_mono_us();
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     if (!log_reader_scan_back(r, 1000, count_record, never, &n, &found, &e))
         die("scan", &e);
     printf("scan_all records=%zu found=%d position=%lld\n", n, found,

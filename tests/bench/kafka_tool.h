@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "kafka/admin.h"
 #include "kafka/producer.h"
+#include "support/driver.h"
 
 static const char *bootstrap;
 static const char *topic;
@@ -41,15 +42,6 @@ show(const char *what, bool ok, const struct err *e)
     fflush(stdout);
 }
 
-static inline double
-cpu_seconds(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
 static inline void
 report(const char *what, size_t n, uint64_t began_us, double cpu, const char *more)
 {
@@ -57,7 +49,8 @@ report(const char *what, size_t n, uint64_t began_us, double cpu, const char *mo
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
     printf("%s n=%zu seconds=%.3f per_second=%.0f cpu_us=%.3f rss_mb=%ld%s\n", what, n, s,
-           (double)n / s, (cpu_seconds() - cpu) * 1e6 / (double)n, u.ru_maxrss / 1024, more);
+           (double)n / s, (driver_cpu_seconds() - cpu) * 1e6 / (double)n, u.ru_maxrss / 1024,
+           more);
     fflush(stdout);
 }
 

@@ -31,6 +31,7 @@
 #include "lake/deletes.h"
 #include "lake/expire.h"
 #include "lake/rows_file.h"
+#include "support/driver.h"
 
 static struct catalog *catalog;
 static struct lake_table *table;
@@ -38,27 +39,6 @@ static struct compact *compaction;
 static struct arena mem;   /* of one command */
 static struct arena names; /* of the process */
 static struct map paths;   /* name -> v.ptr: path of the data file */
-
-static void
-reply(struct json *o)
-{
-    struct buf b = {0};
-    json_dump(o, &b);
-    printf("%s\n", buf_cstr(&b));
-    fflush(stdout);
-    buf_free(&b);
-    json_free(o);
-}
-
-static void
-reply_error(const struct err *e)
-{
-    struct json *o = json_object_new();
-    json_set(o, "ok", json_bool_new(false));
-    json_set(o, "code", json_i64(e->code));
-    json_set(o, "text", json_str(e->text));
-    reply(o);
-}
 
 static bool
 cell_of(const struct lake_type *t, const struct json *j, struct cell *out, struct err *e)
@@ -256,7 +236,7 @@ run_commit(struct commit *c, struct err *e)
         json_set(o, "ok", json_bool_new(true));
         json_set(o, "snapshot", json_i64(commit_snapshot_id(c)));
         json_set(o, "conflicts", json_i64(commit_conflicts(c)));
-        reply(o);
+        driver_reply(o);
     } else {
         json_free(o);
     }
@@ -335,7 +315,7 @@ reply_count(const char *key, uint64_t n)
     struct json *o = json_object_new();
     json_set(o, "ok", json_bool_new(true));
     json_set(o, key, json_u64(n));
-    reply(o);
+    driver_reply(o);
 }
 
 static bool
@@ -422,7 +402,7 @@ reply_table(void)
     json_set(o, "location", json_str(table->state.metadata->location));
     json_set(o, "properties", json_ref(json_get(table->state.metadata->doc, "properties")));
     json_set(o, "snapshots", ids);
-    reply(o);
+    driver_reply(o);
 }
 
 static bool
@@ -495,7 +475,7 @@ main(int argc, char **argv)
     bool parsed = argc == 2 && uri_parse(argv[1], &u, &e);
     if (!parsed || !catalog_open(&u, &catalog, &e)) {
         if (argc == 2)
-            reply_error(&e);
+            driver_reply_error(&e);
         if (parsed)
             uri_free(&u);
         return argc == 2 ? 1 : 2;
@@ -505,7 +485,7 @@ main(int argc, char **argv)
     while ((n = getline(&line, &cap, stdin)) > 0) {
         struct json *cmd = NULL;
         if (!json_parse(bytes_of(line, (size_t)n), &cmd, &e) || !run_command(cmd, &e))
-            reply_error(&e);
+            driver_reply_error(&e);
         json_free(cmd);
         arena_reset(&mem);
     }

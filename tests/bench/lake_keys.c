@@ -8,13 +8,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "lake/key_index.h"
 #include "lake/parquet_writer.h"
+#include "support/driver.h"
 
 #define STEP 1000
 
@@ -100,15 +100,6 @@ note(void *ctx, size_t key, uint64_t position, struct err *e)
     return true;
 }
 
-static double
-cpu_seconds(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
-}
-
 static void
 put_memory(void)
 {
@@ -176,14 +167,14 @@ main(int argc, char **argv)
     struct key_index_conf conf = {folder, &FIELD, 1, 0};
     if (!key_index_open(&conf, &x, &e))
         die(e.text);
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     look(x, data, 0, batch);
-    printf("build_cpu_s=%.2f build_bytes=%" PRIu64, cpu_seconds() - cpu, w.bytes_read);
+    printf("build_cpu_s=%.2f build_bytes=%" PRIu64, driver_cpu_seconds() - cpu, w.bytes_read);
     w.bytes_read = 0;
-    cpu = cpu_seconds();
+    cpu = driver_cpu_seconds();
     for (uint64_t i = batch; i < updates; i += batch)
         look(x, data, i, batch);
-    cpu = cpu_seconds() - cpu;
+    cpu = driver_cpu_seconds() - cpu;
     if (w.found != (updates + batch - 1) / batch * batch)
         die("keys are missing");
     printf(" key_cpu_us=%.3f bytes_per_1000=%.0f", cpu * 1e6 / (double)(updates - batch),

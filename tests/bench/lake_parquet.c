@@ -4,11 +4,11 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "lake/parquet_writer.h"
 #include "schema/temporal.h"
+#include "support/driver.h"
 
 #define COLUMNS 10
 #define BATCH   4096
@@ -87,15 +87,6 @@ codec_of(const char *name)
     return PARQUET_PLAIN;
 }
 
-static double
-cpu_seconds(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
-}
-
 static void
 write_rows(const struct parquet_conf *conf, const struct cell *const *rows, size_t n,
            struct parquet_file *file)
@@ -136,10 +127,10 @@ main(int argc, char **argv)
                                 .sink = to_file,
                                 .sink_ctx = out};
     uint64_t begin = clock_mono_us();
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     write_rows(&conf, rows, n, &file);
     fclose(out);
-    cpu = cpu_seconds() - cpu;
+    cpu = driver_cpu_seconds() - cpu;
     printf("bytes=%llu seconds=%.4f cpu_us=%.4f\n", (unsigned long long)file.bytes,
            (double)(clock_mono_us() - begin) * 1e-6, cpu * 1e6 / (double)n);
     arena_free(&a);

@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "support/driver.h"
 #include "support/sink_rig.h"
 
 #define STEP  1024
@@ -38,15 +38,6 @@ die(const char *what)
 {
     fprintf(stderr, "lake_sink: %s\n", what);
     exit(1);
-}
-
-static double
-cpu_seconds(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
 }
 
 static uint64_t
@@ -162,13 +153,13 @@ static void
 run(struct work *w, const char *name, uint64_t (*verb)(struct work *, uint64_t), uint64_t n)
 {
     uint64_t begin = clock_mono_us(), read = bytes_read();
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     uint64_t rows = verb(w, n);
     double seconds = (double)(clock_mono_us() - begin) * 1e-6;
     if (!rows)
         return;
     printf("%s_seconds=%.3f %s_cpu_us=%.4f %s_read_per_1000=%.0f\n", name, seconds, name,
-           (cpu_seconds() - cpu) * 1e6 / (double)rows, name,
+           (driver_cpu_seconds() - cpu) * 1e6 / (double)rows, name,
            (double)(bytes_read() - read) * 1000 / (double)rows);
     fflush(stdout);
 }

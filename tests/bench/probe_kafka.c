@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <librdkafka/rdkafka.h>
 
@@ -27,6 +26,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "db/mysql.h"
+#include "support/driver.h"
 
 #define SAMPLE_MESSAGES 50000
 #define BATCH           1000
@@ -39,15 +39,6 @@ die(const char *what, const char *why)
 {
     fprintf(stderr, "%s: %s\n", what, why);
     exit(1);
-}
-
-static double
-cpu_seconds(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 static rd_kafka_t *
@@ -206,7 +197,7 @@ produce(char **v)
     fflush(stdout);
     getchar();
     uint64_t began = clock_mono_us();
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     size_t done = 0;
     for (int part = 0; done < count; part = (part + 1) % parts) {
         size_t left = s.n[part] - at[part];
@@ -219,7 +210,7 @@ produce(char **v)
     rd_kafka_flush(rk, 60000);
     printf("produce n=%zu bytes=%.0f seconds=%.4f cpu_us=%.4f\n", done,
            (double)s.bytes / (double)s.total, (double)(clock_mono_us() - began) / 1e6,
-           (cpu_seconds() - cpu) * 1e6 / (double)done);
+           (driver_cpu_seconds() - cpu) * 1e6 / (double)done);
     rd_kafka_topic_destroy(t);
     rd_kafka_destroy(rk);
 }
@@ -232,7 +223,7 @@ consume(char **v)
     enum { BATCH_MESSAGES = 1000 };
     static rd_kafka_message_t *messages[BATCH_MESSAGES];
     size_t count = strtoul(v[2], NULL, 10), done = 0, bytes = 0;
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     uint64_t began = clock_mono_us();
     rd_kafka_t *rk = reader(v[0], atoi(v[1]), RD_KAFKA_OFFSET_BEGINNING);
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(rk);
@@ -248,7 +239,7 @@ consume(char **v)
     if (done < count)
         die(v[0], "messages are missing");
     printf("consume seconds=%.4f bytes=%zu cpu_us=%.4f\n", seconds, bytes,
-           (cpu_seconds() - cpu) * 1e6 / (double)done);
+           (driver_cpu_seconds() - cpu) * 1e6 / (double)done);
     rd_kafka_queue_destroy(queue);
     rd_kafka_consumer_close(rk);
     rd_kafka_destroy(rk);

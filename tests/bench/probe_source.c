@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -19,6 +18,7 @@
 #include "capture/source.h"
 #include "db/mysql.h"
 #include "db/mysql_prepared.h"
+#include "support/driver.h"
 
 static struct err e;
 
@@ -32,21 +32,12 @@ check(bool ok)
     exit(1);
 }
 
-static double
-cpu_seconds(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
 static void
 report(const char *what, uint64_t n, uint64_t bytes, uint64_t began_us, double cpu)
 {
     printf("%s n=%" PRIu64 " bytes=%" PRIu64 " seconds=%.4f cpu_us=%.4f\n", what, n, bytes,
            (double)(clock_mono_us() - began_us) / 1e6,
-           (cpu_seconds() - cpu) * 1e6 / (double)(n ? n : 1));
+           (driver_cpu_seconds() - cpu) * 1e6 / (double)(n ? n : 1));
 }
 
 static struct mysql_conn *
@@ -71,7 +62,7 @@ select_all(char **v)
     buf_addf(&sql, "SELECT * FROM `%s`.`%s`", v[1], v[2]);
     check(mysql_prepared_new(c, buf_bytes(&sql), &stmt, &e));
     uint64_t began = clock_mono_us();
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     check(mysql_prepared_run(stmt, NULL, 0, &e));
     for (;;) {
         check(mysql_prepared_next(stmt, &row, &e));
@@ -137,7 +128,7 @@ fetch(char **v)
     position(v[2], &until);
     check(ops->stream_open(s, &from, &st, &e));
     uint64_t n = 0, bytes = 0, began = clock_mono_us();
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     for (;;) {
         struct source_packet p;
         check(ops->stream_read(st, &p, &e));
@@ -193,7 +184,7 @@ load(char **v)
     buf_addf(&sql, "LOAD DATA LOCAL INFILE 'x' INTO TABLE `%s`.`%s` CHARACTER SET utf8mb4",
              v[1], v[2]);
     uint64_t began = clock_mono_us();
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     for (size_t at = 0; at < data.n;) {
         size_t end = lines_end(&data, at, rows);
         struct mysql_done done;
@@ -215,7 +206,7 @@ run(char **v)
     struct mysql_conn *c = connect_to(v[0], &uri);
     struct buf data = read_file(v[1]);
     uint64_t n = 0, began = clock_mono_us();
-    double cpu = cpu_seconds();
+    double cpu = driver_cpu_seconds();
     for (size_t at = 0; at < data.n;) {
         size_t end = lines_end(&data, at, 1);
         check(mysql_conn_exec(c, bytes_of(data.p + at, end - at - 1), NULL, &e));

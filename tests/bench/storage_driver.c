@@ -22,30 +22,9 @@
 #include "base/mem.h"
 #include "lake/sigv4.h"
 #include "lake/storage.h"
+#include "support/driver.h"
 
 static struct storage *storage;
-
-static void
-reply(struct json *o)
-{
-    struct buf b = {0};
-    json_dump(o, &b);
-    printf("%s\n", buf_cstr(&b));
-    fflush(stdout);
-    buf_free(&b);
-    json_free(o);
-}
-
-static void
-reply_error(const struct err *e)
-{
-    struct json *o = json_object_new();
-    json_set(o, "ok", json_bool_new(false));
-    json_set(o, "code", json_i64(e->code));
-    json_set(o, "class", json_i64(e->class));
-    json_set(o, "text", json_str(e->text));
-    reply(o);
-}
 
 static bool
 write_generated(struct storage_writer *w, uint64_t size, size_t chunk, struct err *e)
@@ -246,17 +225,17 @@ main(int argc, char **argv)
     size_t cap = 0;
     ssize_t n;
     if (!open_storage(argc, argv, &e)) {
-        reply_error(&e);
+        driver_reply_error(&e);
         return 1;
     }
     while ((n = getline(&line, &cap, stdin)) > 0) {
         struct json *cmd = NULL, *out = json_object_new();
         json_set(out, "ok", json_bool_new(true));
         if (json_parse(bytes_of(line, (size_t)n), &cmd, &e) && run_command(cmd, out, &e)) {
-            reply(out);
+            driver_reply(out);
         } else {
             json_free(out);
-            reply_error(&e);
+            driver_reply_error(&e);
         }
         json_free(cmd);
     }
