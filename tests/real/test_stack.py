@@ -1,11 +1,42 @@
 """The rig itself: the servers survive a kill, the accounts are what they should be, the proxy does what it says."""
 
+import subprocess
 import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from stack import Kafka, KafkaProxy, Mariadb, Mysql80, Mysql97, wait_until
+from stack import HERE, Kafka, KafkaProxy, Mariadb, Mysql80, Mysql97, wait_until
+
+
+# A server that replaces its program as often as its second argument says before it is ready.
+SERVER = """#!/bin/sh
+[ "$2" -gt 0 ] && exec "$0" "$1" $(($2 - 1))
+echo ready
+exec sleep 60 "$1"
+"""
+
+
+def started(folder, server, *arguments):
+    (folder / "server").write_text(server)
+    (folder / "server").chmod(0o755)
+    (folder / "log").touch()
+    script = (f'. {HERE / "lib.sh"}; dir=$1; shift; launch "$dir" "$dir/server" "$dir/" "$@"; '
+              'wait_log "$dir" 0 ready; server_stop "$dir" KILL 5')
+    return subprocess.run(
+        ["bash", "-euc", script, "stack", folder, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_a_server_that_replaces_its_program_while_it_starts_is_waited_for(tmp_path):
+    for _ in range(3):
+        result = started(tmp_path, SERVER, "3000")
+        assert result.returncode == 0, result.stderr
+
+
+def test_a_server_that_ends_before_it_is_ready_is_told_with_its_log(tmp_path):
+    result = started(tmp_path, "#!/bin/sh\necho no room\n")
+    assert result.returncode == 1
+    assert "no room" in result.stderr and "the server ended" in result.stderr
 
 
 @pytest.mark.parametrize("kind", [Mysql97, Mysql80, Mariadb])

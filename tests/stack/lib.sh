@@ -24,6 +24,13 @@ pid_of() { # DATADIR
     pid=$(cat "$1/pid" 2>/dev/null) && [ -n "$pid" ] && serves "$pid" "$1" && echo "$pid"
 }
 
+# A process that runs is known by its state alone: its command line reads empty while the kernel replaces its program
+# (exec) and from the first moment of its end, when it still holds its files and ports.
+runs() { # PID
+    local stat
+    read -r stat 2> /dev/null < "/proc/$1/stat" && [[ ${stat##*) } != [ZX]* ]]
+}
+
 # Only one process prepares a server; the others wait and find it done.
 with_lock() { # NAME COMMAND...
     local name=$1
@@ -32,12 +39,16 @@ with_lock() { # NAME COMMAND...
     (flock 9 && "$@" 9>&-) 9> "$CACHE/$name.lock"
 }
 
-wait_gone() { # DATADIR SECONDS
+wait_gone() { # PID SECONDS
     local n=$(($2 * 20))
-    while pid_of "$1" > /dev/null; do
+    while runs "$1"; do
         [ $((n -= 1)) -gt 0 ] || return 1
         sleep 0.05
     done
+}
+
+still_starting() { # DATADIR
+    runs "$(cat "$1/pid")" || { tail -15 "$1/log" >&2; die "the server ended"; }
 }
 
 # Waits until the part of DATADIR/log behind OFFSET matches PATTERN. No pipe: grep ends at its first match, and with pipefail
@@ -45,7 +56,7 @@ wait_gone() { # DATADIR SECONDS
 wait_log() { # DATADIR OFFSET PATTERN
     local n=$((READY_SECONDS * 20))
     until grep -q -- "$3" <(tail -c +$(($2 + 1)) "$1/log"); do
-        pid_of "$1" > /dev/null || { tail -15 "$1/log" >&2; die "the server ended"; }
+        still_starting "$1"
         [ $((n -= 1)) -gt 0 ] || { tail -15 "$1/log" >&2; die "not ready in $READY_SECONDS s"; }
         sleep 0.05
     done
@@ -67,10 +78,10 @@ server_stop() { # DATADIR SIGNAL SECONDS
     local pid
     pid=$(pid_of "$1") || { rm -f "$1/pid"; return 0; }
     kill -"$2" "$pid" 2>/dev/null || true
-    if ! wait_gone "$1" "$3"; then
+    if ! wait_gone "$pid" "$3"; then
         say "pid $pid did not end in $3 s: SIGKILL"
         kill -KILL "$pid" 2>/dev/null || true
-        wait_gone "$1" 30 || die "pid $pid is still there"
+        wait_gone "$pid" 30 || die "pid $pid is still there"
     fi
     rm -f "$1/pid"
 }
