@@ -61,7 +61,7 @@ static const struct config_option options[] = {
        "after which Kafka aborts a transaction of a dead worker"),
     CHOICE("kafka.compression", "none|lz4|zstd|snappy|gzip", "lz4", TASK,
            "compression of row records"),
-    MS("kafka.linger.ms", 0, 1000, "5", TASK, "longest wait of a record for company"),
+    MS("kafka.linger.ms", 0, 1000, "1", TASK, "longest wait of a record for company"),
     MS("kafka.unknown.after.ms", 100, 60000, "2000", TASK,
        "a commit slower than this has an unknown outcome"),
     TEXT("schema.registry.url", 4096, "", 0,

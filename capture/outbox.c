@@ -8,6 +8,7 @@
 
 #define TOPIC_TIMEOUT_MS 30000
 #define SLICE            256
+#define RECORD_OVERHEAD  36 /* varints of a record of format 2 */
 
 struct slot {
     char *topic;
@@ -70,6 +71,13 @@ outbox_slot(struct outbox *o, const char *topic, int32_t partition, int64_t limi
     return at;
 }
 
+/* What a record takes in a request at most: librdkafka counts so when it fills one. */
+static size_t
+wire_bytes(const struct block_record *r)
+{
+    return block_record_bytes(r) + RECORD_OVERHEAD;
+}
+
 /* ---- blocks in ---- */
 
 static void
@@ -115,7 +123,7 @@ group(struct outbox *o, struct block *b)
         else
             b->records[r->last].next = i;
         r->last = i;
-        s->bytes += block_record_bytes(record);
+        s->bytes += wire_bytes(record);
     }
 }
 
@@ -145,8 +153,8 @@ fill(struct producer_message *m, struct block_run *r, const struct block_record 
     __builtin_prefetch(m->key.p);
 }
 
-/* Takes the next rows of the slot into the slice, at most `rows` and, but for the first,
- * `bytes`. */
+/* Takes the next rows of the slot into the slice, at most `rows` and `bytes`; a row of any
+ * size when nothing was taken of the batch. */
 static uint32_t
 take(struct outbox *o, struct slot *s, uint32_t rows, size_t bytes)
 {
@@ -155,8 +163,8 @@ take(struct outbox *o, struct slot *s, uint32_t rows, size_t bytes)
     while (s->first != NULL && n < rows && n < SLICE) {
         struct block_run *r = s->first;
         const struct block_record *record = &r->block->records[r->first];
-        size_t size = block_record_bytes(record);
-        if (n > 0 && taken + size > bytes)
+        size_t size = wire_bytes(record);
+        if (taken + size > bytes && (n > 0 || bytes < OUTBOX_BATCH_BYTES))
             break;
         fill(&o->slice[n++], r, record);
         taken += size;
@@ -208,6 +216,8 @@ send_slot(struct outbox *o, struct producer *p, struct slot *s, struct err *e)
     while (s->first != NULL && rows < OUTBOX_BATCH_ROWS && bytes < OUTBOX_BATCH_BYTES) {
         size_t waiting = s->bytes;
         uint32_t n = take(o, s, OUTBOX_BATCH_ROWS - rows, OUTBOX_BATCH_BYTES - bytes);
+        if (n == 0)
+            break;
         rows += n;
         bytes += waiting - s->bytes;
         if (!send_slice(o, p, s, n, e))

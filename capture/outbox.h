@@ -1,10 +1,14 @@
 /* Outbox: rows of blocks on their way to the producer, one queue per (topic, partition).
  *
  * A partition has one batch with the producer at a time; what arrives meanwhile waits here and
- * makes the next batch larger. That is how many librdkafka has under way for an idempotent
- * producer anyhow; a partition with messages that are due and may not be sent makes its broker
- * thread spin. Small batches wait for company until the unit ends (`all`) or blocks run short
- * (`hurry`): a request costs the broker more than a row. Rows of a partition keep their order.
+ * makes the next batch larger. librdkafka has one request of an idempotent producer under way
+ * per partition anyhow (it compares messages, not requests, with its limit of five), and spins
+ * while messages that are due wait behind it. So a batch must fit one request: a rest of it
+ * would wait for a second answer. A batch of OUTBOX_BATCH_ROWS, the producer's
+ * batch.num.messages, goes at once; one closed by bytes, counted as librdkafka counts them,
+ * after the linger. Small batches wait for company until the unit ends or blocks run short
+ * (OUTBOX_HURRY): a request costs the broker more than a row. Rows of a partition keep their
+ * order.
  *
  * Memory: what is with the producer costs it about 300 bytes a row besides the row, so at most
  * OUTBOX_SENT rows are. Owner and thread: the publisher's; outbox_slot by the core.
@@ -15,8 +19,9 @@
 #include "capture/block.h"
 #include "kafka/producer.h"
 
-#define OUTBOX_BATCH_BYTES ((size_t)1 << 20)
-#define OUTBOX_BATCH_ROWS  4096U
+/* The producer's batch.size, less the head of a request. */
+#define OUTBOX_BATCH_BYTES (((size_t)1 << 20) - 1024)
+#define OUTBOX_BATCH_ROWS  2048U
 #define OUTBOX_LEAST_BYTES ((size_t)128 << 10)
 #define OUTBOX_SENT        32768U
 

@@ -66,7 +66,7 @@ producer_conf_default(struct producer_conf *conf)
         .message_max_bytes = (int64_t)40 << 20,
         .batch_bytes = 1 << 20,
         .batch_messages = 10000,
-        .linger_ms = 5,
+        .linger_ms = 1,
         .queue_bytes = (int64_t)128 << 20,
         .queue_messages = 500000,
         .compression = "lz4",
