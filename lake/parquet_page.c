@@ -244,7 +244,8 @@ room_for(uint32_t **at, uint32_t *cap, uint32_t n)
     *cap = n;
 }
 
-/* Definition levels: which rows have a value. */
+/* Definition levels: which rows have a value. A column whose rows all have one has no levels,
+ * whatever encoding its pages name (Java's writer: BIT_PACKED). */
 static bool
 read_levels(struct parquet_column_reader *c, struct reader *r)
 {
@@ -286,7 +287,7 @@ read_data(struct parquet_column_reader *c, const struct page_header *h, struct e
     if (!read_body(c, h, &body, e))
         return false;
     if (!h->has_body || h->values < 0 || h->values > PARQUET_PAGE_ROWS_MAX ||
-        (uint64_t)h->values > c->rows_left || h->levels != ENCODING_RLE)
+        (uint64_t)h->values > c->rows_left || (c->leaf->optional && h->levels != ENCODING_RLE))
         return damaged(c, "a page's header is damaged", e);
     struct reader r = reader_of(body);
     c->page_rows = (uint32_t)h->values;

@@ -219,6 +219,23 @@ a_changed_byte_of_a_page_is_refused(void **state)
     buf_free(&file);
 }
 
+/* Java's writer says BIT_PACKED of levels that a required column has not. */
+static void
+a_required_column_has_no_levels_whatever_encoding_its_pages_name(void **state)
+{
+    static const uint8_t rle[] = {0x15, 6, 0x15, 6}; /* of a page's header, fields 3 and 4 */
+    struct buf file = {0};
+    struct err e;
+    uint64_t same;
+    assert_true(write_file(300, to_memory, &file, &e));
+    uint8_t *levels = memmem(file.p, 64, rle, sizeof rle);
+    assert_non_null(levels);
+    levels[1] = levels[3] = 8;
+    assert_true(read_file(&file, &same, &e));
+    assert_int_equal(same, 300);
+    buf_free(&file);
+}
+
 static void
 a_file_cut_anywhere_is_refused(void **state)
 {
@@ -308,6 +325,7 @@ main(void)
         cmocka_unit_test(thrift_refuses_what_is_cut_short_or_nested_too_deep),
         cmocka_unit_test(rows_come_back_over_several_groups_and_pages),
         cmocka_unit_test(a_changed_byte_of_a_page_is_refused),
+        cmocka_unit_test(a_required_column_has_no_levels_whatever_encoding_its_pages_name),
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
         cmocka_unit_test(an_error_of_the_sink_comes_out_wherever_it_happens),
         cmocka_unit_test(row_groups_without_the_value_are_told_by_bounds_and_filter),
