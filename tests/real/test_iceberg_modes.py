@@ -78,12 +78,13 @@ def test_equality_deletes_are_written_where_they_are_asked_for_and_nowhere_else(
 
 
 @pytest.mark.slow
-def test_spark_reads_a_table_with_equality_deletes(binaries, kafka, tmp_path, mysql97):
-    name = "lake_equality_spark"
+@pytest.mark.parametrize("version", [3, 2])
+def test_spark_reads_a_table_with_equality_deletes(binaries, kafka, tmp_path, mysql97, version):
+    name = f"lake_equality_spark{version}"
     mysql97.execute(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}", f"CREATE TABLE {name}.t (k INT PRIMARY KEY, v INT)",
                     f"INSERT INTO {name}.t VALUES " + ",".join(f"({i}, {i})" for i in range(100)))
     lake = Lakehouse(tmp_path / "lake")
-    with Deployment(binaries, kafka, tmp_path, QUICK) as d:
+    with Deployment(binaries, kafka, tmp_path, {**QUICK, "iceberg.format.version": version}) as d:
         d.start_both()
         task = d.create(name, mysql97, lake, name, None, "--set", "iceberg.deletes=equality")
         duck_equal(d, task, lake, mysql97, f"{name}.t")
@@ -93,4 +94,5 @@ def test_spark_reads_a_table_with_equality_deletes(binaries, kafka, tmp_path, my
         d.verb("pause", task)
         [got] = spark.read(lake.database, lake.location, f"{name}.t", ["main"])
         assert difference(read_source(mysql97, name, "t"), got, "Spark") is None
+        assert lake.load(f"{name}.t").format_version == version
         assert int(summary(lake, f"{name}.t")["total-equality-deletes"]) > 0

@@ -66,10 +66,10 @@ def make_cell(rng, type):
 class History:
     """A table with its truth, written step by step."""
 
-    def __init__(self, driver, warehouse, version, schema, seed):
-        self.d, self.warehouse, self.rng = driver, warehouse, random.Random(seed)
+    def __init__(self, driver, warehouse, version, schema, seed, table="t"):
+        self.d, self.warehouse, self.rng, self.table = driver, warehouse, random.Random(seed), f"ns.{table}"
         self.truth, self.snapshots, self.next_id = Truth(schema), [], 0
-        self.d.run(op="create", table=["ns", "t"], version=version, schema=schema)
+        self.d.run(op="create", table=["ns", table], version=version, schema=schema)
 
     def rows(self, n, ids=None):
         ids = range(self.next_id, self.next_id + n) if ids is None else ids
@@ -95,7 +95,7 @@ class History:
             self.truth.change(**change)
 
     def check(self):
-        table, duck = self.warehouse.pyiceberg("ns.t"), Duck()
+        table, duck = self.warehouse.pyiceberg(self.table), Duck()
         for snapshot, expected in self.snapshots:
             expected.check(*read_pyiceberg(table, snapshot), f"PyIceberg at {snapshot}")
             expected.check(*duck.read(table.metadata_location, snapshot), f"DuckDB at {snapshot}")
@@ -449,15 +449,43 @@ def test_of_two_owners_of_one_checkpoint_only_one_commits_a_batch(driver, wareho
 WITHOUT_TIME = {**SCHEMA, "fields": [f for f in SCHEMA["fields"] if f["type"] != "time"]}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("version", [2, 3])
-def test_spark_reads_every_snapshot_as_the_truth(driver, warehouse, version):
+def compact_and_expire(h):
+    """Rows move to other keys; the two files left are written together while rows of both go; the oldest snapshots go."""
+    moved = [[row.get(f["id"]) for f in h.truth.fields] for row in h.truth.files["f6"][:20]]
+    h.commit(add={"f7": [[9000 + n, *row[1:]] for n, row in enumerate(moved)]}, delete={"f6": range(20)})
+    names = sorted(h.truth.files)
+    at, place = {}, 0
+    for name in names:
+        for n, row in enumerate(h.truth.files[name]):
+            if row is not None:
+                at[name, n], place = place, place + 1
+    h.d.run(op="rewrite", files=names)
+    last = {name: max(n for key, n in at if key == name) for name in names}
+    h.commit(delete={name: [n] for name, n in last.items()})
+    assert h.d.run(op="swap", name="f8")["translated"] == len(names)
+    rows = {place: h.truth.files[name][n] for (name, n), place in at.items()}
+    h.truth.files = {"f8": [rows[n] for n in range(place)]}
+    h.snapshots.append((h.warehouse.pyiceberg(h.table).current_snapshot().snapshot_id, Expected(h.truth)))
+    h.d.run(op="expire", older_than_ms=2**62, keep=len(h.snapshots) - 3)
+    h.snapshots = h.snapshots[3:]
+    h.commit(delete={"f8": [0, 5]})
+
+
+def test_spark_reads_every_snapshot_of_both_formats_as_the_truth(driver, warehouse):
+    """One start of Spark: upserts, key changes, every kind of schema change, compactions, expiry."""
+    histories = {}
     with Driver(driver, warehouse.uri) as d:
-        h = History(d, warehouse, version, WITHOUT_TIME, seed=version)
-        live_through_everything(h)
-        read = spark.read(warehouse.database, warehouse.location, "ns.t", [s for s, _ in h.snapshots])
-        for (snapshot, expected), (names, rows) in zip(h.snapshots, read, strict=True):
-            expected.check(names, rows, f"Spark at {snapshot}")
+        for version in (2, 3):
+            h = History(d, warehouse, version, WITHOUT_TIME, seed=version, table=f"v{version}")
+            live_through_everything(h)
+            compact_and_expire(h)
+            histories[h.table] = h
+    found = spark.read_tables(warehouse.database, warehouse.location,
+                              {table: [s for s, _ in h.snapshots] for table, h in histories.items()})
+    for table, h in histories.items():
+        assert warehouse.pyiceberg(table).format_version == int(table[-1])
+        for (snapshot, expected), (names, rows) in zip(h.snapshots, found[table], strict=True):
+            expected.check(names, rows, f"Spark, {table} at {snapshot}")
 
 
 @pytest.mark.slow

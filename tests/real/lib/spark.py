@@ -1,6 +1,6 @@
 """Spark with Iceberg's Java library (the reference implementation), in an environment of its own in the cache folder.
 
-As a program: reads snapshots of a table in a SQLite catalog, a line of JSON each: {"snapshot", "names", "rows"}.
+As a program: reads snapshots of tables in a SQLite catalog, a line of JSON each: {"snapshot", "names", "rows"}.
 """
 
 import fcntl
@@ -31,50 +31,62 @@ def prepare():
     return home / "venv/bin/python", sorted((home / "jars").glob("*.jar"))
 
 
-def read(database, warehouse, table, snapshots, statements=(), tries=1):
-    """[(names, rows)] of the snapshots, cells as in lib.lake. The statements (SQL, {t} is the table) run first, each as
-    often as `tries` while it fails (another writer's commit came first); "main" among the snapshots is the table's
-    present state."""
+def read_tables(database, warehouse, tables, statements=(), tries=1):
+    """{table: [(names, rows)]} of the snapshots in `tables` {table: snapshots}, cells as in lib.lake, by one start of Spark.
+    The statements (SQL) run first, each as often as `tries` while it fails (another writer's commit came first); "main"
+    among the snapshots is the table's present state."""
     python, jars = prepare()
-    done = subprocess.run([python, __file__, ",".join(map(str, jars)), str(database), warehouse, table,
-                           json.dumps(list(statements)), *map(str, snapshots)],
-                          stdout=subprocess.PIPE, text=True, check=True, timeout=900,
-                          env={**os.environ, "SPARK_TRIES": str(tries), "PYTHONPATH": str(Path(__file__).parents[1])})
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return [(a["names"], [tuple(row) for row in a["rows"]]) for a in answers]
+    work = {"jars": ",".join(map(str, jars)), "database": str(database), "warehouse": warehouse, "statements": list(statements),
+            "tries": tries, "tables": tables}
+    done = subprocess.run([python, __file__, json.dumps(work)], stdout=subprocess.PIPE, text=True, check=True, timeout=900,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    answers = iter([json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")])
+    found = {table: [next(answers) for _ in snapshots] for table, snapshots in tables.items()}
+    return {table: [(a["names"], [tuple(row) for row in a["rows"]]) for a in of] for table, of in found.items()}
 
 
-def main(jars, database, warehouse, table, statements, *snapshots):
+def read(database, warehouse, table, snapshots, statements=(), tries=1):
+    """[(names, rows)] of one table's snapshots; {t} in the statements is the table."""
+    statements = [statement.format(t=f"millrace.{table}") for statement in statements]
+    return read_tables(database, warehouse, {table: list(snapshots)}, statements, tries)[table]
+
+
+def run(spark, statement, tries):
+    for left in reversed(range(tries)):
+        try:
+            spark.sql(statement).collect()
+            return
+        except Exception as error:
+            if not left:
+                raise
+            print(f"again: {str(error)[:200]}", file=sys.stderr)
+
+
+def main(work):
     from lib.lake import cell
     from pyspark.sql import SparkSession
 
     spark = SparkSession.builder.master("local[1]")
     catalog = "spark.sql.catalog.millrace"
-    for key, value in {"spark.jars": jars, "spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1",
+    for key, value in {"spark.jars": work["jars"], "spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1",
                        "spark.driver.host": "127.0.0.1", "spark.sql.session.timeZone": "UTC",
                        "spark.sql.shuffle.partitions": "1", catalog: "org.apache.iceberg.spark.SparkCatalog",
                        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-                       f"{catalog}.type": "jdbc", f"{catalog}.uri": f"jdbc:sqlite:file:{database}",
-                       f"{catalog}.warehouse": warehouse, f"{catalog}.jdbc.schema-version": "V1",
-                       f"{catalog}.cache-enabled": "false"}.items():
+                       f"{catalog}.type": "jdbc", f"{catalog}.uri": f"jdbc:sqlite:file:{work['database']}",
+                       f"{catalog}.warehouse": work["warehouse"], f"{catalog}.jdbc.schema-version": "V1",
+                       f"{catalog}.cache-enabled": "false", "spark.ui.showConsoleProgress": "false"}.items():
         spark = spark.config(key, value)
     spark = spark.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
-    for statement in json.loads(statements):
-        for left in reversed(range(int(os.environ["SPARK_TRIES"]))):
-            try:
-                spark.sql(statement.format(t=f"millrace.{table}")).collect()
-                break
-            except Exception as error:
-                if not left:
-                    raise
-                print(f"again: {str(error)[:200]}", file=sys.stderr)
-    for snapshot in snapshots:
-        version = "" if snapshot == "main" else f" VERSION AS OF {snapshot}"
-        frame = spark.sql(f"SELECT * FROM millrace.{table}{version}")
-        print(json.dumps({"names": frame.columns, "rows": [[cell(v) for v in row] for row in frame.collect()]}))
+    for statement in work["statements"]:
+        run(spark, statement, work["tries"])
+    for table, snapshots in work["tables"].items():
+        for snapshot in snapshots:
+            version = "" if snapshot == "main" else f" VERSION AS OF {snapshot}"
+            frame = spark.sql(f"SELECT * FROM millrace.{table}{version}")
+            print(json.dumps({"names": frame.columns, "rows": [[cell(v) for v in row] for row in frame.collect()]}))
     spark.stop()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(json.loads(sys.argv[1]))
