@@ -232,13 +232,55 @@ expire_free(struct expiry *x)
     free(x);
 }
 
+/* ---- dropped tables ---- */
+
+struct paths {
+    char **list;
+    size_t len;
+};
+
+static void
+paths_add(struct paths *p, const char *path)
+{
+    p->list = mem_realloc(p->list, (p->len + 1) * sizeof(*p->list));
+    p->list[p->len++] = mem_strdup(path);
+}
+
+static void
+paths_free(struct paths *p)
+{
+    for (size_t i = 0; i < p->len; i++)
+        free(p->list[i]);
+    free(p->list);
+}
+
+static bool
+take_path(void *ctx, const struct storage_entry *entry, struct err *e)
+{
+    (void)e;
+    paths_add(ctx, entry->location);
+    return true;
+}
+
+void
+expire_dropped(struct storage *s, const char *location)
+{
+    struct paths p = {0};
+    struct err ignored;
+    char *folder = mem_printf("%s/metadata", location);
+    if (storage_list(s, folder, take_path, &p, &ignored))
+        for (size_t i = 0; i < p.len; i++)
+            (void)!storage_remove(s, p.list[i], &ignored);
+    paths_free(&p);
+    free(folder);
+}
+
 /* ---- orphans ---- */
 
 /* Files of our names, old enough. */
 struct candidates {
     const struct orphans_conf *conf;
-    char **paths;
-    size_t len;
+    struct paths found;
 };
 
 static bool
@@ -258,8 +300,7 @@ take_candidate(void *ctx, const struct storage_entry *entry, struct err *e)
     if (!is_ours(slash ? slash + 1 : entry->location) ||
         entry->mtime_ms >= c->conf->older_than_ms || entry->mtime_ms < c->conf->newer_than_ms)
         return true;
-    c->paths = mem_realloc(c->paths, (c->len + 1) * sizeof(*c->paths));
-    c->paths[c->len++] = mem_strdup(entry->location);
+    paths_add(&c->found, entry->location);
     return true;
 }
 
@@ -293,15 +334,14 @@ orphans_remove(struct lake_table *t, const struct orphans_conf *conf, size_t *re
     ok = ok && lake_table_reload(t, e) && reach_all(&r, e);
     if (ok)
         reach_metadata(&r);
-    for (size_t i = 0; i < c.len; i++) {
-        if (ok && !map_get(&r.paths, bytes_str(c.paths[i]))) {
-            FAULT("lake.orphans.remove");
-            ok = go_on(&r, e) && storage_remove(t->catalog->storage, c.paths[i], e);
-            *removed += ok;
-        }
-        free(c.paths[i]);
+    for (size_t i = 0; ok && i < c.found.len; i++) {
+        if (map_get(&r.paths, bytes_str(c.found.list[i])))
+            continue;
+        FAULT("lake.orphans.remove");
+        ok = go_on(&r, e) && storage_remove(t->catalog->storage, c.found.list[i], e);
+        *removed += ok;
     }
-    free(c.paths);
+    paths_free(&c.found);
     reach_end(&r);
     return ok;
 }

@@ -52,6 +52,12 @@ expire_finish(struct expiry *x, struct expire_done *done, struct err *e);
 void
 expire_free(struct expiry *x); /* NULL allowed */
 
+/* Of a table that was dropped while its data files are another's: its manifests and
+ * metadata.json, which lie below its location, are removed. One that cannot be removed stays.
+ */
+void
+expire_dropped(struct storage *s, const char *location);
+
 struct orphans_conf {
     /* Unix time. The age must be above the longest time that a commit may take, a day at the
      * least: files of a commit under way are not reached yet. */

@@ -18,7 +18,8 @@
  * the target. Dying between any two lines of a step leaves orphans, or a hidden table that is
  * forgotten when the step is done again.
  *
- * Failpoints: iceberg.create.before, iceberg.swap.before_commit, iceberg.swap.after_commit.
+ * Failpoints: iceberg.create.before, iceberg.swap.before_commit, iceberg.swap.after_commit,
+ * iceberg.hidden.dropped (place.c).
  * Thread: the lane's.
  */
 #include <inttypes.h>
@@ -187,10 +188,7 @@ MUST static bool
 drop_hidden(struct place *p, struct err *e)
 {
     char *name = place_hidden_name(p);
-    const struct catalog_name at = {p->space, name};
-    bool ok = catalog_drop(p->catalog, &at, e);
-    lake_table_close(p->hidden);
-    p->hidden = NULL;
+    bool ok = place_drop_hidden(p, name, e);
     free(name);
     return ok;
 }
@@ -202,13 +200,12 @@ bring_home(struct place *p, struct err *e)
 {
     char text[STAMP_MAX];
     char *old = place_hidden_name(p), *hidden = place_new_hidden(p->sink, p->state);
-    const struct catalog_name at = {p->space, old};
     struct commit *c = owned(p->sink, p->main);
     commit_set_property(c, p->sink->key, p->state);
     commit_set_property(c, CHECKPOINT_LAKE_OWNER, stamp_text(&p->stamp, text));
     if (hidden)
         commit_set_property(c, ICEBERG_HIDDEN, hidden);
-    bool ok = commit_run(c, e) && catalog_drop(p->catalog, &at, e);
+    bool ok = commit_run(c, e) && place_drop_hidden(p, old, e);
     commit_free(c);
     free(old);
     free(hidden);

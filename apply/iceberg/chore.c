@@ -39,6 +39,7 @@ chore_new(const struct sink *s, enum chore_kind kind, size_t place, const struct
     c->name = mem_strdup(p->table);
     c->sink = s;
     c->began_ms = clock_mono_ms();
+    c->made_at_ms = clock_wall_ms();
     return c;
 }
 
@@ -119,7 +120,9 @@ prepare_expire(struct chore *c, struct err *e)
     return !c->worked || expire_plan(c->table, &conf, &c->expiry, e);
 }
 
-/* Only in a table that this program made, and of the time since. */
+/* Only in a table that this program made, and of the time since. The age counts from the
+ * chore's beginning: of one that froze, the files of the next owner's re-sync, which no
+ * snapshot reaches yet, are younger, however late it thaws. */
 MUST static bool
 prepare_orphans(struct chore *c, struct err *e)
 {
@@ -128,7 +131,7 @@ prepare_orphans(struct chore *c, struct err *e)
     uint64_t age = (uint64_t)config_int(conf, "iceberg.orphans.age.ms"), created;
     if (!made || !text_u64(made, &created))
         return true;
-    const struct orphans_conf which = {.older_than_ms = clock_wall_ms() - age,
+    const struct orphans_conf which = {.older_than_ms = c->made_at_ms - age,
                                        .newer_than_ms = created + HOUR_MS,
                                        .stop = c->sink->conf.stop};
     bool ok = orphans_remove(c->table, &which, &c->orphans, e);

@@ -10,9 +10,8 @@
  *   millrace.evolved     commits of the checkpoint whose change of the schema was made last
  *   millrace.hidden      name of the table that a re-sync fills
  *   millrace.created     Unix ms: nothing of ours in its place is older
- * The task's control table (namespace: setting checkpoint.schema; task_<32 hex digits>) has no
- * rows; its properties are millrace.owner and, per target, millrace.target.<target> =
- * ["namespace", "table"].
+ * The task's control table (setting checkpoint.schema; task_<32 hex digits>) has no rows; its
+ * properties are millrace.owner and, per target, millrace.target.<target> = [namespace, table].
  */
 #ifndef MILLRACE_APPLY_ICEBERG_ICEBERG_H
 #define MILLRACE_APPLY_ICEBERG_ICEBERG_H
@@ -130,12 +129,14 @@ struct sink_point
 place_point(const struct place *p, struct arena *a);
 void
 place_stored(struct place *p, const struct stamp *stamp, const char *state);
-/* The place of a table of apply's name, main or hidden (*hidden). NULL: none. */
-struct place *
+struct place * /* of a table of apply's name, main or hidden (*hidden); NULL: none */
 place_find(struct sink_lane *l, const char *db, const char *table, bool *hidden);
 /* The name of the hidden table at the catalog. */
 char *
 place_hidden_name(const struct place *p);
+/* Of this name, if it is there: no row in it counts, or they are the target's by now. */
+MUST bool
+place_drop_hidden(struct place *p, const char *name, struct err *e);
 /* Opens or reloads; *out NULL: no such table. */
 MUST bool
 place_load(struct catalog *c, const struct catalog_name *n, struct lake_table **out,
@@ -160,8 +161,7 @@ struct fields {
 };
 enum { FIELDS_OP = -2, FIELDS_SEQ = -3, FIELDS_COMMIT = -4 };
 
-/* The schema of a new table. */
-void
+void /* of a new table */
 fields_schema(const struct sink *s, const struct table *version, struct arena *a,
               struct lake_schema *out);
 MUST bool

@@ -45,7 +45,8 @@ struct chore {
     bool worked;    /* there was something to do */
     unsigned tries; /* of the commit */
     uint64_t began_ms;
-    struct err err; /* code 0: none */
+    uint64_t made_at_ms; /* Unix time: before the table was asked whose it is */
+    struct err err;      /* code 0: none */
 };
 
 /* The table can take it: rows go there, and the outcome of what was tried last is known. */

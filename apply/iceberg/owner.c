@@ -325,8 +325,7 @@ forget_place(void *ctx, struct place *p, struct err *e)
         return false;
     if (p->hidden) {
         char *name = place_hidden_name(p);
-        const struct catalog_name hidden = {p->space, name};
-        bool ok = catalog_drop(p->catalog, &hidden, e);
+        bool ok = place_drop_hidden(p, name, e);
         free(name);
         if (!ok)
             return false;

@@ -20,7 +20,9 @@
 #include <stdlib.h>
 
 #include "apply/iceberg/iceberg.h"
+#include "base/fault.h"
 #include "base/mem.h"
+#include "lake/expire.h"
 
 struct place *
 place_new(struct sink *s, struct catalog *c, const struct sink_name *name)
@@ -163,6 +165,28 @@ forget_hidden(struct place *p)
     p->at_hidden = false;
 }
 
+/* Files of rows lie with the target's, where the search for orphans finds those of nobody. What
+ * lies in the hidden table's own folder is looked up by its name too, so that a step that is
+ * done again behind a death ends it. */
+bool
+place_drop_hidden(struct place *p, const char *name, struct err *e)
+{
+    const struct catalog_name at = {p->space, name};
+    if (!*name)
+        return true;
+    bool open = p->hidden && !strcmp(p->hidden->table, name);
+    char *location = open ? mem_strdup(p->hidden->state.metadata->location)
+                          : catalog_table_location(p->catalog, &at);
+    bool ok = catalog_drop(p->catalog, &at, e);
+    FAULT("iceberg.hidden.dropped");
+    if (ok)
+        expire_dropped(p->catalog->storage, location);
+    if (open)
+        forget_hidden(p);
+    free(location);
+    return ok;
+}
+
 bool
 place_read(struct place *p, struct err *e)
 {
@@ -190,6 +214,16 @@ place_read(struct place *p, struct err *e)
     return ok;
 }
 
+/* What an earlier owner was making, when the re-sync has another one from now on. */
+MUST static bool
+drop_other_hidden(struct place *p, const char *before, struct err *e)
+{
+    char *now = place_hidden_name(p);
+    bool ok = !strcmp(before, now) || place_drop_hidden(p, before, e);
+    free(now);
+    return ok;
+}
+
 bool
 place_claim(struct place *p, struct err *e)
 {
@@ -197,10 +231,12 @@ place_claim(struct place *p, struct err *e)
         return false;
     if (!p->stored)
         return true;
-    if (!owner_take(p->sink, p->main, e) || !place_read(p, e))
-        return false;
-    if (!p->hidden)
-        return true;
+    char *before = place_hidden_name(p);
+    bool ok =
+        owner_take(p->sink, p->main, e) && place_read(p, e) && drop_other_hidden(p, before, e);
+    free(before);
+    if (!ok || !p->hidden)
+        return ok;
     return owner_take(p->sink, p->hidden, e) && place_read(p, e);
 }
 

@@ -124,6 +124,12 @@ def test_a_restarted_task_replaces_the_content_in_one_snapshot(binaries, kafka, 
         mysql97.execute(f"UPDATE {name}.t SET a = -1 WHERE k < 9")
         equal(d, task, lake, mysql97, [f"{name}.t"])
         d.wait(lambda: all("_millrace" not in t[1] for t in lake_tables(lake)), "the hidden table is gone", 10)
+        d.wait(lambda: not hidden_files(lake), lambda: f"its files are gone: {hidden_files(lake)}", 10)
+
+
+def hidden_files(lake):
+    """What lies in the folders of re-syncs' hidden tables."""
+    return [path for path in lake.stored("") if "/_millrace_new_" in path]
 
 
 def lake_tables(lake):

@@ -3,25 +3,14 @@ range is in exactly one snapshot."""
 
 import signal
 import time
-from contextlib import contextmanager
 
 import pytest
 
-from lib.catalogs import RestLake, SqlLake
+from lib.catalogs import lake_at
 from lib.deploy import Deployment
-from lib.rest_catalog import RestCatalog
 from lib.workload import Writers
 from test_iceberg import QUICK
 from test_iceberg_faults import Work, died
-
-
-@contextmanager
-def lake_at(kind, folder, request, name):
-    if kind == "rest":
-        with RestCatalog(folder / "rest", idempotent=True) as catalog:
-            yield RestLake(folder / "lake", catalog)
-    else:
-        yield SqlLake(folder / "lake", request.getfixturevalue(kind), f"c_{name}")
 
 
 def die_and_go_on(work, name, nth):

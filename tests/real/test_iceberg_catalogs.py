@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from lib import s3
-from lib.catalogs import RestLake, SqlLake, Thief
+from lib.catalogs import RestLake, SqlLake, Thief, lake_at
 from lib.deploy import CommandFailed, Deployment
 from lib.lakehouse import check_ranges, equal
 from lib.rest_catalog import SECRET, RestCatalog
@@ -82,15 +82,10 @@ def test_a_live_database_arrives_through_a_sql_server_whose_commits_are_lost(bin
 def lake_of(request, tmp_path):
     """A lakehouse behind a catalog of that kind."""
     with ExitStack() as stack:
-        def make(kind, name):
-            if kind == "mock":
-                return RestLake(tmp_path / "lake", stack.enter_context(RestCatalog(tmp_path / "rest", idempotent=True)))
-            server = request.getfixturevalue(kind)
-            return RestLake(tmp_path / "lake", server) if kind == "icebergrest" else SqlLake(tmp_path / "lake", server, f"c_{name}")
-        yield make
+        yield lambda kind, name: stack.enter_context(lake_at(kind, tmp_path, request, name))
 
 
-SERVERS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("mock", "icebergrest", "pg15", "mysql97")]
+SERVERS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("rest", "icebergrest", "pg15", "mysql97")]
 
 
 @pytest.mark.parametrize("kind", SERVERS)

@@ -13,7 +13,7 @@ from lib import lake_ranges, topics
 from lib.deploy import Deployment
 from lib.lakehouse import Lakehouse, check_ranges, equal, tick
 from lib.workload import Bank, Writers, new_seed
-from test_iceberg import QUICK, prepare, tables_of
+from test_iceberg import QUICK, hidden_files, lake_tables, plain_table, prepare, tables_of
 
 ROOT = __file__.rsplit("/tests/", 1)[0]
 
@@ -158,6 +158,29 @@ def test_two_appliers_from_the_start_corrupt_nothing(binaries, kafka, tmp_path, 
                 work.goes_on("the other one goes on")
                 worker.start()
         work.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["iceberg.create.before", "apply.ddl.after", "iceberg.swap.before_commit", "iceberg.hidden.dropped"])
+def test_a_death_within_a_re_sync_leaves_no_hidden_table_and_no_file_of_one(binaries, kafka, tmp_path, mysql97, name):
+    database = "lake_hidden"
+    plain_table(mysql97, database, 200)
+    lake = Lakehouse(tmp_path / "lake")
+    with Deployment(binaries, kafka, tmp_path, QUICK) as d:
+        _, apply = d.start_both()
+        task = d.create(database, mysql97, lake, databases=database)
+        equal(d, task, lake, mysql97, [f"{database}.t"])
+        d.verb("pause", task)
+        apply.kill()
+        apply.start(fault=name)
+        d.verb("restart", task, "-y")
+        d.wait(lambda: not apply.running, f"the death at {name}")
+        assert f"name={name}" in apply.log
+        apply.start()
+        mysql97.execute(f"DELETE FROM {database}.t WHERE k = 3")
+        equal(d, task, lake, mysql97, [f"{database}.t"], 90)
+        d.wait(lambda: not any("_millrace" in t[1] for t in lake_tables(lake)), lambda: f"{lake_tables(lake)}", 20)
+        d.wait(lambda: not hidden_files(lake), lambda: f"{hidden_files(lake)}", 20)
 
 
 # Last, because their workers run until the end of the module.

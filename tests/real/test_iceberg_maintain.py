@@ -2,21 +2,23 @@
 go, while the tables are written; what PyIceberg and DuckDB read is what the source has."""
 
 import json
-import os
+import random
 import re
 import signal
 import threading
 import time
 import uuid
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from pyiceberg.exceptions import CommitFailedException
 
 from lib import spark
+from lib.catalogs import lake_at
 from lib.deploy import Deployment
-from lib.lakehouse import Lakehouse, check_ranges, difference, equal, on_disk, path_of, reached, read_source, replaced
-from lib.workload import Writers
+from lib.lakehouse import Lakehouse, check_ranges, difference, equal, path_of, reached, read_source, replaced
+from lib.workload import Writers, new_seed
 from test_iceberg import prepare, tables_of
 from test_iceberg_faults import ROOT, Work, died
 
@@ -31,22 +33,22 @@ def total(worker, name):
     return sum(v for series, v in worker.metrics().items() if series.startswith(f"millrace_iceberg_{name}_total"))
 
 
-def look(loaded):
+def look(lake, loaded):
     """(files that snapshots reach, metadata.json that the table remembers, those that are not there or not whole)"""
     try:
         files, log = reached(loaded)
     except FileNotFoundError as error:
         return set(), set(), [str(error)]
-    there = {path: os.path.getsize(path) if os.path.exists(path) else -1 for path in files}
-    wrong = [path for path, size in files.items() if there[path] < 0 or size not in (None, there[path])]
-    return set(files), set(log), wrong + [path for path in log if not os.path.exists(path)]
+    there = lake.stored("")
+    wrong = [path for path, size in files.items() if path not in there or size not in (None, there[path])]
+    return set(files), set(log), wrong + [path for path in log if path not in there]
 
 
 def check_files(lake, table):
     """What snapshots reach is there, whole; looked at again when the table changed meanwhile."""
     while True:
         loaded = lake.load(table)
-        files, log, wrong = look(loaded)
+        files, log, wrong = look(lake, loaded)
         if loaded.metadata_location == lake.load(table).metadata_location:
             assert not wrong, wrong
             return loaded, files, log
@@ -54,20 +56,31 @@ def check_files(lake, table):
 
 def nothing_else_lies_there(lake, table):
     loaded, files, log = check_files(lake, table)
-    return loaded.metadata_location == lake.load(table).metadata_location and not on_disk(loaded) - files - log
+    there = lake.stored(path_of(loaded.location()) + "/").keys() - files - log
+    if not lake.removes_metadata:
+        there = {path for path in there if not path.endswith(".metadata.json")}
+    return loaded.metadata_location == lake.load(table).metadata_location and not there
 
 
-@pytest.mark.parametrize("version", [3, pytest.param(2, marks=pytest.mark.slow)])
-def test_files_snapshots_and_metadata_stay_few_while_rows_stream(binaries, kafka, tmp_path, mysql97, version):
-    name = f"lake_tidy{version}"
+def everywhere(*more):
+    """The first in `./run test`; the others where catalog or files are a server's."""
+    return pytest.mark.parametrize("kind, version", [("file", 3), *(
+        pytest.param(kind, version, marks=pytest.mark.slow) for kind, version in (("icebergrest", 2), ("s3", 3), *more))])
+
+
+@everywhere(("file", 2), ("rest", 3))
+def test_files_snapshots_and_metadata_stay_few_while_rows_stream(binaries, kafka, tmp_path, mysql97, request, kind, version):
+    """kind "rest": replies are lost and requests fail meanwhile."""
+    name = f"lake_tidy_{kind}{version}"
     ladder, bank = prepare(mysql97, name)
-    lake = Lakehouse(tmp_path / "lake")
-    with Deployment(binaries, kafka, tmp_path, {**EXPIRING, "iceberg.format.version": version}) as d:
+    settings = {**EXPIRING, "iceberg.format.version": version}
+    with lake_at(kind, tmp_path, request, name) as lake, Deployment(binaries, kafka, tmp_path, settings) as d:
         _, apply = d.start_both()
-        with Writers(mysql97, ladder, bank, pause=0.002):
+        trouble = lake.server.trouble(random.Random(new_seed(name))) if kind == "rest" else nullcontext()
+        with Writers(mysql97, ladder, bank, pause=0.002), trouble:
             task = d.create(name, mysql97, lake, databases=name)
             d.wait(lambda: total(apply, "compacted_files") > 30 and total(apply, "expired_snapshots") > 60,
-                   lambda: f"compactions and expiry: {apply.metrics()}", 90)
+                   lambda: f"compactions and expiry: {apply.metrics()}", 90 if kind == "file" else 240)
             for table in tables_of(name):  # while rows are written
                 lake.read(table)
         equal(d, task, lake, mysql97, tables_of(name))
@@ -81,7 +94,7 @@ def test_files_snapshots_and_metadata_stay_few_while_rows_stream(binaries, kafka
             check_ranges(lake, table, task)
         shown = d.show(task)
         assert shown["state"] == "running" and shown["err-msg"] == ""
-        assert "lake_maintenance_failed" not in apply.log
+        assert kind == "rest" or "lake_maintenance_failed" not in apply.log
 
 
 class Rows:
@@ -117,11 +130,12 @@ class Rows:
         check_ranges(self.lake, self.table, self.task)
 
 
-@pytest.mark.parametrize("version", [3, pytest.param(2, marks=pytest.mark.slow)])
-def test_deletes_that_come_while_their_files_are_rewritten_are_translated(binaries, kafka, tmp_path, mysql97, version):
-    lake = Lakehouse(tmp_path / "lake")
-    with Deployment(binaries, kafka, tmp_path, {**OFF, "iceberg.format.version": version}) as d:
-        t = Rows(d, f"lake_translate{version}", mysql97, lake)
+@everywhere(("file", 2))
+def test_deletes_that_come_while_their_files_are_rewritten_are_translated(binaries, kafka, tmp_path, mysql97, request, kind,
+                                                                          version):
+    name, settings = f"lake_translate_{kind}{version}", {**OFF, "iceberg.format.version": version}
+    with lake_at(kind, tmp_path, request, name) as lake, Deployment(binaries, kafka, tmp_path, settings) as d:
+        t = Rows(d, name, mysql97, lake)
         mysql97.execute(f"DELETE FROM {t.table} WHERE k % 4 = 3")  # every file is worth a rewrite now
         equal(d, t.task, lake, mysql97, [t.table], duck=False)
         t.again(ON, fault="lake.compact.written:1:sleep:8000")
@@ -140,35 +154,41 @@ def test_deletes_that_come_while_their_files_are_rewritten_are_translated(binari
         assert total(t.apply, "translated_deletes") >= translated
 
 
-def old(path, ms):
-    path.write_bytes(b"x")
-    os.utime(path, (ms / 1000, ms / 1000))
-    return path
+def made_at(lake, table, ms):
+    """Another program's commit."""
+    while True:
+        try:
+            with lake.load(table).transaction() as change:
+                change.set_properties({"millrace.created": str(ms)})
+            return
+        except CommitFailedException:  # apply commits too
+            pass
 
 
-def test_only_old_files_of_our_names_and_of_the_tables_time_are_orphans(binaries, kafka, tmp_path, mysql97):
-    lake = Lakehouse(tmp_path / "lake")
-    settings = {**ON, "iceberg.orphans.ms": 1000, "iceberg.orphans.age.ms": 86_400_000, "iceberg.format.version": 2}
-    with Deployment(binaries, kafka, tmp_path, settings) as d:
-        t = Rows(d, "lake_orphans", mysql97, lake, 100)
+@everywhere()
+def test_only_old_files_of_our_names_and_of_the_tables_time_are_orphans(binaries, kafka, tmp_path, mysql97, request, kind, version):
+    name = f"lake_orphans_{kind}"
+    settings = {**ON, "iceberg.orphans.ms": 1000, "iceberg.orphans.age.ms": 86_400_000, "iceberg.format.version": version}
+    with lake_at(kind, tmp_path, request, name) as lake, Deployment(binaries, kafka, tmp_path, settings) as d:
+        t = Rows(d, name, mysql97, lake, 100)
         loaded = lake.load(t.table)
         created = int(loaded.properties["millrace.created"])
         assert abs(created - time.time() * 1000) < 120_000
-        home, now = Path(path_of(loaded.location())), time.time() * 1000
-        day = 86_400_000
-        kept = [old(home / "data/part-0.parquet", now - 2 * day), old(home / "metadata/snap-1.avro", now - 2 * day),
-                old(home / f"metadata/00001-{uuid.uuid4()}.metadata.json", now - 2 * day),
-                old(home / "data/millrace-young.parquet", now - day / 2),
-                old(home / "data/millrace-before.parquet", now - 9 * day)]
-        gone = [old(home / "data/millrace-a.parquet", now - 2 * day), old(home / "data/millrace-b.parquet.Xyz123", now - 2 * day),
-                old(home / "metadata/millrace-c-list-1.avro", now - 2 * day),
-                old(home / "metadata/00002-6d696c6c-7261-8abc-9def-0123456789ab.metadata.json", now - 2 * day)]
+        home, now, day = path_of(loaded.location()), time.time() * 1000, 86_400_000
+
+        def litter(age, *paths):
+            for path in paths:
+                lake.litter(f"{home}/{path}", now - age * day)
+            return {f"{home}/{path}" for path in paths}
+        kept = (litter(2, "data/part-0.parquet", "metadata/snap-1.avro", f"metadata/00001-{uuid.uuid4()}.metadata.json") |
+                litter(0.5, "data/millrace-young.parquet") | litter(9, "data/millrace-before.parquet"))
+        gone = litter(2, "data/millrace-a.parquet", "data/millrace-b.parquet.Xyz123", "metadata/millrace-c-list-1.avro",
+                      "metadata/00002-6d696c6c-7261-8abc-9def-0123456789ab.metadata.json")
         time.sleep(2.5)  # it looks, and nothing is the table's time
-        assert all(p.exists() for p in kept + gone)
-        with loaded.transaction() as change:  # another program's commit
-            change.set_properties({"millrace.created": str(int(now - 8 * day))})
-        d.wait(lambda: not any(p.exists() for p in gone), "the orphans are gone")
-        assert all(p.exists() for p in kept)
+        assert kept | gone <= lake.stored(home).keys()
+        made_at(lake, t.table, int(now - 8 * day))
+        d.wait(lambda: not gone & lake.stored(home).keys(), "the orphans are gone")
+        assert kept <= lake.stored(home).keys()
         mysql97.execute(f"UPDATE {t.table} SET v = 5 WHERE k < 50")
         t.check()
 
@@ -214,8 +234,9 @@ def test_spark_rewrites_expires_merges_and_deletes_while_rows_stream_and_ours_is
     ladder, bank = prepare(mysql97, name)
     table, lake = f"{name}.ladder", Lakehouse(tmp_path / "lake")
     mysql97.execute(f"INSERT INTO {table} (k, v, pad) VALUES " + ",".join(f"({k}, {k}, 'still')" for k in range(10000, 10300)))
-    settings = {**ON, "iceberg.commit.ms": 3000, "iceberg.format.version": version,
-                "iceberg.snapshots.age.ms": 600_000}  # what Spark reads stays as long as it reads
+    # As slow as by default, so that Spark has time for a commit; what it reads stays as long as it reads.
+    settings = {**ON, "iceberg.commit.ms": 10_000, "iceberg.compact.files": 5, "iceberg.format.version": version,
+                "iceberg.snapshots.age.ms": 1_800_000}
     with Deployment(binaries, kafka, tmp_path, settings) as d:
         _, apply = d.start_both()
         task = d.create(name, mysql97, lake, databases=name)
@@ -230,7 +251,7 @@ def test_spark_rewrites_expires_merges_and_deletes_while_rows_stream_and_ours_is
         with Writers(mysql97, ladder, bank, pause=0.05):
             before = total(apply, "compacted_files")
             spark.read(lake.database, lake.location, table, [], statements, tries=25)
-            d.wait(lambda: total(apply, "compacted_files") > before, "ours goes on")
+            d.wait(lambda: total(apply, "compacted_files") > before, "ours goes on", 180)
         mysql97.execute(f"UPDATE {table} SET v = -1 WHERE k = 10250")  # comes back
         gone = set(range(10200, 10300)) - {10250}
 
@@ -238,7 +259,7 @@ def test_spark_rewrites_expires_merges_and_deletes_while_rows_stream_and_ours_is
             want, got = read_source(mysql97, name, "ladder"), lake.read(table)
             want[1][:] = [row for row in want[1] if row[0] not in gone]
             return difference(want, got, table)
-        d.wait(lambda: left() is None, left)
+        d.wait(lambda: left() is None, left, 120)
         shown = d.show(task)
         assert shown["state"] == "running" and shown["err-msg"] == ""
         check_files(lake, table)
@@ -266,14 +287,8 @@ def points(binaries, kafka, mysql97, tmp_path_factory):
             while not stop.wait(0.5):
                 loaded = work.lake.load(f"{work.name}.ladder")
                 n += 1
-                old(Path(path_of(loaded.location())) / f"data/millrace-litter{n}.parquet", time.time() * 1000 - 2 * 86_400_000)
-        while True:
-            try:
-                with work.lake.load(f"{work.name}.ladder").transaction() as change:
-                    change.set_properties({"millrace.created": "1"})
-                break
-            except CommitFailedException:  # apply commits too
-                pass
+                work.lake.litter(f"{path_of(loaded.location())}/data/millrace-litter{n}.parquet", time.time() * 1000 - 2 * 86_400_000)
+        made_at(work.lake, f"{work.name}.ladder", 1)
         thread = threading.Thread(target=litter, daemon=True)
         thread.start()
         with work.writers(pause=0.01):

@@ -1,9 +1,13 @@
 """Lakehouses behind other catalogs than a SQLite file; PyIceberg reads through the same catalog."""
 
+from contextlib import contextmanager
+
 from sqlalchemy.exc import ProgrammingError
 
+from lib import s3
 from lib.forward import Forward
-from lib.lakehouse import Lakehouse
+from lib.lakehouse import Lakehouse, S3Lakehouse
+from lib.rest_catalog import RestCatalog
 
 
 class RestLake(Lakehouse):
@@ -11,8 +15,9 @@ class RestLake(Lakehouse):
 
     def __init__(self, folder, server, parameters=""):
         super().__init__(folder)
-        self.client = server.pyiceberg()
+        self.server, self.client, self.location = server, server.pyiceberg(), server.warehouse
         self.uri = server.uri + parameters
+        self.removes_metadata = not isinstance(server, RestCatalog)
 
     def catalog(self):
         return self.client
@@ -43,6 +48,24 @@ class SqlLake(Lakehouse):
             return super().load(table)
         except ProgrammingError:  # the catalog has no tables yet
             return None
+
+
+@contextmanager
+def lake_at(kind, folder, request, name):
+    """A lakehouse with local files and a catalog that is a file ("file"), our REST server ("rest"), or one of the stack's
+    servers; or in S3 ("s3")."""
+    if kind == "rest":
+        with RestCatalog(folder / "rest", idempotent=True) as catalog:
+            yield RestLake(folder / "lake", catalog)
+    elif kind == "file":
+        yield Lakehouse(folder / "lake")
+    elif kind == "s3":
+        server = request.getfixturevalue("versitygw")
+        yield S3Lakehouse(folder / "lake", server, s3.make_bucket(server, name.replace("_", "-")))
+    elif kind == "icebergrest":
+        yield RestLake(folder / "lake", request.getfixturevalue(kind))
+    else:
+        yield SqlLake(folder / "lake", request.getfixturevalue(kind), f"c_{name}")
 
 
 class Thief(Forward):

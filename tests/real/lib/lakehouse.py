@@ -5,6 +5,7 @@ Cells are in the form of lib.lake (Iceberg's units); the source is read by PyMyS
 
 import datetime
 import json
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 import pymysql
 from pyiceberg.exceptions import NoSuchTableError
 
+from lib import s3
 from lib.lake import Duck, Warehouse, cell, normal
 
 SAMPLE = 4
@@ -20,6 +22,7 @@ SAMPLE = 4
 
 class Lakehouse(Warehouse):
     sink_type = "iceberg"
+    removes_metadata = True  # somebody removes metadata.json that a table does not remember
 
     def __init__(self, folder, parameters=""):
         super().__init__(folder)
@@ -49,6 +52,22 @@ class Lakehouse(Warehouse):
         self.duck = self.duck or Duck(**self.secret)
         return self.duck
 
+    def stored(self, prefix):
+        """{path: size} of the files whose path begins so, whole ones (what Java puts beside each of its own left out)."""
+        found = {}
+        for folder, _, names in os.walk(path_of(self.location)):
+            for path in (f"{folder}/{name}" for name in names if not name.endswith(".crc")):
+                try:
+                    found[path] = os.path.getsize(path)
+                except FileNotFoundError:
+                    pass
+        return {path: size for path, size in found.items() if path.startswith(prefix)}
+
+    def litter(self, path, ms):
+        """A file of that age."""
+        Path(path).write_bytes(b"x")
+        os.utime(path, (ms / 1000, ms / 1000))
+
     def snapshots(self, table):
         """Of main, oldest first."""
         loaded = self.load(table)
@@ -65,13 +84,22 @@ class S3Lakehouse(Lakehouse):
 
     def __init__(self, folder, server, bucket, endpoint=None, parameters=""):
         super().__init__(folder)
-        self.location = f"s3://{bucket}/lake"
+        self.server, self.bucket, self.location = server, bucket, f"s3://{bucket}/lake"
         self.uri = (f"iceberg+sql://{server.key}:{server.secret}@{self.database}?warehouse={self.location}"
                     f"&s3.endpoint={endpoint or server.endpoint}&s3.region=us-east-1{parameters}")
         self.properties = {"s3.endpoint": server.endpoint, "s3.region": "us-east-1", "s3.access-key-id": server.key,
                            "s3.secret-access-key": server.secret}
         self.secret = {"key_id": server.key, "secret": server.secret, "region": "us-east-1", "url_style": "path",
                        "endpoint": f"127.0.0.1:{server.port}", "use_ssl": "false"}
+
+    def stored(self, prefix):
+        found = {f"s3://{self.bucket}/{key}": size for key, size in s3.keys(self.server, self.bucket).items()}
+        return {path: size for path, size in found.items() if path.startswith(prefix)}
+
+    def litter(self, path, ms):
+        key = path.removeprefix(f"s3://{self.bucket}/")
+        s3.client(self.server.endpoint).put_object(Bucket=self.bucket, Key=key, Body=b"x")
+        os.utime(self.server.data / "buckets" / self.bucket / key, (ms / 1000, ms / 1000))
 
 
 def source_cell(value):
@@ -198,11 +226,6 @@ def reached(loaded):
                 files[path_of(entry.data_file.file_path)] = entry.data_file.file_size_in_bytes
     log = [path_of(e.metadata_file) for e in loaded.metadata.metadata_log] + [path_of(loaded.metadata_location)]
     return files, log
-
-
-def on_disk(loaded):
-    folder = Path(path_of(loaded.location()))
-    return {str(p) for p in folder.rglob("*") if p.is_file()}
 
 
 def replaced(loaded):
