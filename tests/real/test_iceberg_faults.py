@@ -10,6 +10,7 @@ import time
 import pytest
 
 from lib import lake_ranges, topics
+from lib.catalogs import lake_at
 from lib.deploy import Deployment
 from lib.lakehouse import Lakehouse, check_ranges, equal, tick
 from lib.workload import Bank, Writers, new_seed
@@ -148,10 +149,12 @@ def test_a_frozen_apply_that_thaws_behind_a_take_over_commits_nothing(binaries, 
 
 
 @pytest.mark.slow
-def test_two_appliers_from_the_start_corrupt_nothing(binaries, kafka, tmp_path, mysql97):
-    with Deployment(binaries, kafka, tmp_path, QUICK) as d:
+@pytest.mark.parametrize("kind", ["file", "rest", "s3"])
+def test_two_appliers_from_the_start_corrupt_nothing(binaries, kafka, tmp_path, mysql97, request, kind):
+    name = f"lake_twins_{kind}"
+    with lake_at(kind, tmp_path, request, name) as lake, Deployment(binaries, kafka, tmp_path, QUICK) as d:
         twin = d.start("apply", "b")
-        work = Work(d, "lake_twins", mysql97, Lakehouse(tmp_path / "lake"))
+        work = Work(d, name, mysql97, lake)
         with work.writers(pause=0.005):
             for worker in (work.apply, twin, work.apply):
                 worker.kill()
