@@ -88,3 +88,8 @@ MR_CODE(1032, RENAME_WAITS, ERR_TABLE,
         "a table was renamed at the source, and the table it was has stopped at the target",
         "the table stops, its position is kept; the others go on",
         "mend what stopped the other table, then resume the task")
+MR_CODE(1033, SOURCE_REWOUND, ERR_TASK,
+        "the source lost the end of its log, with changes that were captured from it",
+        "the target may hold changes that the source does not; nothing more is read, the "
+        "position is kept",
+        "restart the task: it loads every table again; sync_binlog=1 at the source avoids it")

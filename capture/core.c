@@ -441,11 +441,10 @@ static bool
 on_txn_begin(void *ctx, const struct source_txn *txn, struct err *e)
 {
     struct session *s = ctx;
-    const struct position *at = s->ops->decoder_position(s->decoder);
     s->txn_commit_us = txn->commit_us;
     s->in_txn = true;
     s->txn_count++;
-    return sequencer_begin(s->seq, txn->id, at->file, at->pos, e);
+    return sequencer_begin(s->seq, txn->id, txn->file, txn->pos, e);
 }
 
 static bool

@@ -211,6 +211,30 @@ partial_note(const struct open_txn *t, struct position *p)
         memcpy(x->id, t->id, sizeof x->id);
     }
     x->rows = t->index > t->skip ? t->index : t->skip;
+    memcpy(x->file, t->file, sizeof x->file);
+    x->pos = t->pos;
+    return true;
+}
+
+MUST static bool
+rewound(const struct partial_txn *x, const char *file, uint64_t pos, struct err *e)
+{
+    return err_set(e, MR_SOURCE_REWOUND,
+                   "transaction %s at %s:%" PRIu64 ", of which %" PRIu64 " rows are published, "
+                   "is gone: the log goes on at %s:%" PRIu64,
+                   x->id, x->file, x->pos, x->rows, file, pos);
+}
+
+/* One server's log is read in its order, so a partly published transaction comes again before
+ * anything behind the place where it begins. */
+MUST static bool
+partials_ahead(const struct position *p, const char *file, uint64_t pos, struct err *e)
+{
+    for (unsigned i = 0; i < p->partial_count; i++) {
+        const struct partial_txn *x = &p->partial[i];
+        if (x->file[0] && position_compare_file(x->file, x->pos, file, pos) < 0)
+            return rewound(x, file, pos, e);
+    }
     return true;
 }
 
@@ -226,6 +250,10 @@ sequencer_begin(struct sequencer *s, struct bytes id, const char *file, uint64_t
     memset(t->id, 0, sizeof t->id);
     memcpy(t->id, id.p, id.n);
     const struct partial_txn *x = partial_find(&s->done, t->id);
+    if (x && x->file[0] && position_compare_file(x->file, x->pos, file, pos) != 0)
+        return rewound(x, file, pos, e); /* another one has its id now */
+    if (!partials_ahead(&s->done, file, pos, e))
+        return false;
     if (!x && s->done.partial_count == POSITION_PARTIALS)
         return err_set(e, MR_INTERNAL, "more than %d transactions are partly published",
                        POSITION_PARTIALS);
@@ -317,6 +345,8 @@ sequencer_note(struct sequencer *s)
 bool
 sequencer_skip(struct sequencer *s, const struct sequencer_end *end, struct err *e)
 {
+    if (end->file && !partials_ahead(&s->done, end->file, end->pos, e))
+        return false;
     if (s->done.gtid && end->gtid.n && !gtid_set_add(s->done.gtid, end->gtid, e))
         return false;
     if (end->file)
@@ -337,11 +367,9 @@ sequencer_end(struct sequencer *s, const struct sequencer_end *end, struct err *
                        "transaction %s: %" PRIu64 " rows of it are published, it came again "
                        "with %" PRIu64,
                        s->txn.id, s->txn.skip, s->txn.index);
-    if (!sequencer_skip(s, end, e))
-        return false;
     partial_drop(&s->done, s->txn.id);
     s->txn.open = false;
-    return true;
+    return sequencer_skip(s, end, e);
 }
 
 void
@@ -367,6 +395,9 @@ sequencer_server(struct sequencer *s, const char *server, const char *file, uint
     snprintf(s->done.server, sizeof s->done.server, "%s", server);
     snprintf(s->done.file, sizeof s->done.file, "%s", file);
     s->done.pos = pos;
+    for (unsigned i = 0; i < s->done.partial_count; i++)
+        s->done.partial[i].file[0] = 0;
+    s->txn.file[0] = 0;
 }
 
 const struct position *
@@ -406,9 +437,12 @@ sequencer_p0(struct sequencer *s, struct position *out, struct err *e)
     position_copy(out, &s->done);
     bool noted = partial_note(&s->txn, out);
     for (unsigned i = 0; i < out->partial_count; i++) {
-        if (!out->gtid)
-            p0_partial_coordinates(out, out->partial[i].id);
-        else if (!gtid_set_add(out->gtid, bytes_str(out->partial[i].id), e))
+        const struct partial_txn *x = &out->partial[i];
+        if (x->file[0])
+            p0_coordinates(out, x->file, x->pos);
+        else if (!out->gtid)
+            p0_partial_coordinates(out, x->id);
+        if (out->gtid && !gtid_set_add(out->gtid, bytes_str(x->id), e))
             return false;
     }
     /* MariaDB names it by GTID and marks by place: it is the transaction that begins where the

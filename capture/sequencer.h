@@ -65,7 +65,8 @@ sequencer_part(struct sequencer *s, const char *topic, int32_t partition);
 
 /* A transaction begins. id: its GTID, else "file:pos" of its begin event, which file and pos
  * name in either case. Its first rows are skipped when an earlier unit published them.
- * MR_INTERNAL: one is open already. */
+ * MR_INTERNAL: one is open already. MR_SOURCE_REWOUND: a partly published transaction is not
+ * where it was in the log, or is missing from it. */
 MUST bool
 sequencer_begin(struct sequencer *s, struct bytes id, const char *file, uint64_t pos,
                 struct err *e);
@@ -108,7 +109,7 @@ struct sequencer_end {
 MUST bool
 sequencer_end(struct sequencer *s, const struct sequencer_end *end, struct err *e);
 /* Position moved without a selected transaction (others', rotate, heartbeat of the source):
- * gtid may be "". */
+ * gtid may be "". MR_SOURCE_REWOUND: it moved past a partly published transaction. */
 MUST bool
 sequencer_skip(struct sequencer *s, const struct sequencer_end *end, struct err *e);
 /* The oldest prepared XA transaction still held; file "" = none. */
@@ -119,8 +120,8 @@ sequencer_xa(struct sequencer *s, const char *file, uint64_t pos);
  * MR_INTERNAL: more than POSITION_PARTIALS. */
 MUST bool
 sequencer_reconnect(struct sequencer *s, struct err *e);
-/* After a failover the coordinates of the old server mean nothing: server, file and pos of the
- * new one. */
+/* After a failover the coordinates of the old server mean nothing, those of partly published
+ * transactions neither: server, file and pos of the new one. */
 void
 sequencer_server(struct sequencer *s, const char *server, const char *file, uint64_t pos);
 

@@ -51,9 +51,11 @@ struct source_info {
 };
 
 /* One source transaction. Every one is reported, also without selected rows. The id: GTID, or
- * "file:pos" of its begin; < TXN_ID_MAX bytes; valid until txn_end returns. */
+ * "file:pos" of its begin; < TXN_ID_MAX bytes. id and file are valid until txn_end returns. */
 struct source_txn {
     struct bytes id;
+    const char *file; /* where it begins in the log */
+    uint64_t pos;
     uint64_t commit_us;
     uint32_t server_id;
 };

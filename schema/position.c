@@ -90,6 +90,10 @@ partials_to_json(const struct position *p)
         struct json *one = json_array_new();
         json_push(one, json_str(p->partial[i].id));
         json_push(one, json_u64(p->partial[i].rows));
+        if (p->partial[i].file[0]) {
+            json_push(one, json_str(p->partial[i].file));
+            json_push(one, json_u64(p->partial[i].pos));
+        }
         json_push(a, one);
     }
     return a;
@@ -155,12 +159,16 @@ partials_from_json(const struct json *j, struct position *out, struct err *e)
     for (size_t i = 0; i < n; i++) {
         const struct json *one = json_at(j, i);
         const char *id = json_str_value(json_at(one, 0), NULL);
+        const char *file = json_str_value(json_at(one, 2), "");
         struct partial_txn *p = &out->partial[i];
-        if (json_len(one) != 2 || !id || strlen(id) >= sizeof p->id)
+        bool whole = json_len(one) == 2 || json_len(one) == 4;
+        if (!whole || !id || strlen(id) >= sizeof p->id || strlen(file) >= sizeof p->file)
             return err_set(e, MR_KAFKA_BAD_RECORD,
                            "position: a partial transaction is damaged");
         memcpy(p->id, id, strlen(id) + 1);
+        memcpy(p->file, file, strlen(file) + 1);
         p->rows = json_u64_value(json_at(one, 1), 0);
+        p->pos = json_u64_value(json_at(one, 3), 0);
     }
     out->partial_count = (unsigned)n;
     return true;

@@ -53,7 +53,9 @@ enum position_kind { POSITION_NONE, POSITION_MYSQL, POSITION_MARIADB };
 
 struct partial_txn {
     char id[TXN_ID_MAX];
-    uint64_t rows; /* selected rows of it already published */
+    uint64_t rows;  /* selected rows of it already published */
+    char file[256]; /* where it begins in the server's log; "" = not known */
+    uint64_t pos;
 };
 
 #define POSITION_PARTIALS 8

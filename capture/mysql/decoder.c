@@ -118,6 +118,8 @@ decoder_txn_begin(struct binlog_decoder *d, const struct binlog_event *ev, struc
     d->open_count = 0;
     d->txn = (struct source_txn){
         .id = bytes_str(d->txn_id),
+        .file = d->file,
+        .pos = d->event_pos,
         .commit_us = d->gtid.commit_us,
         .server_id = ev->server_id,
     };
@@ -148,7 +150,10 @@ close_empty(struct binlog_decoder *d, struct err *e)
     if (!d->in_txn)
         return true;
     if (d->rows_seen)
-        return err_set(e, MR_SOURCE_CORRUPT, "transaction %s has no end", d->txn_id);
+        return err_set(e, MR_SOURCE_CORRUPT,
+                       "transaction %s, which begins at %" PRIu64
+                       ", has no end: the server died while it wrote it",
+                       d->txn_id, d->begin_pos);
     return decoder_txn_end(d, e);
 }
 

@@ -200,6 +200,14 @@ start_of_file(struct position *start)
 }
 
 MUST static bool
+check_size(const struct log_file *f, const struct position *from, struct err *e)
+{
+    return !f->found || f->size >= from->pos ||
+           err_set(e, MR_SOURCE_REWOUND, "%s has %" PRIu64 " bytes, it was read up to %" PRIu64,
+                   from->file, f->size, from->pos);
+}
+
+MUST static bool
 check_file(const struct source *s, struct mysql_conn *c, struct arena *a,
            const struct position *from, struct position *start, struct err *e)
 {
@@ -209,17 +217,15 @@ check_file(const struct source *s, struct mysql_conn *c, struct arena *a,
         return false;
     if (!f.found)
         return err_set(e, MR_SOURCE_PURGED, "%s is gone from the source", from->file);
-    if (f.size < from->pos)
-        return err_set(e, MR_SOURCE_IDENTITY,
-                       "%s has %" PRIu64 " bytes, the kept position is %" PRIu64, from->file,
-                       f.size, from->pos);
+    if (!check_size(&f, from, e))
+        return false;
     if (s->info.flavor == FLAVOR_MARIADB && from->gtid) {
         if (!maria_gtid_at(c, a, from, &there, e))
             return false;
         bool same = !there || gtid_set_covers(there, from->gtid);
         gtid_set_free(there);
         if (!same)
-            return err_set(e, MR_SOURCE_IDENTITY,
+            return err_set(e, MR_SOURCE_REWOUND,
                            "%s:%" PRIu64 " holds other transactions than it did", from->file,
                            from->pos);
     }
@@ -227,11 +233,16 @@ check_file(const struct source *s, struct mysql_conn *c, struct arena *a,
     return true;
 }
 
+/* A server that lost the end of its log gives the lost numbers to other transactions: then the
+ * set says nothing, but the file is shorter than what was read of it, and stays so. */
 MUST static bool
 check_gtid(struct mysql_conn *c, struct arena *a, const struct position *from, struct err *e)
 {
     struct buf set = {0};
     struct mysql_rows rows;
+    struct log_file f = {0};
+    if (!find_file(c, a, from->file, &f, e) || !check_size(&f, from, e))
+        return false;
     gtid_set_text(from->gtid, &set);
     bool ok = mysql_conn_execf(c, e, "SET @s = '%s'", buf_cstr(&set)) &&
               select_one(c, a,
@@ -246,7 +257,7 @@ check_gtid(struct mysql_conn *c, struct arena *a, const struct position *from, s
         return err_set(e, MR_SOURCE_PURGED, "purged before they were read: %s",
                        text(rows.cells[2]));
     if (strcmp(text(rows.cells[1]), "1") != 0)
-        return err_set(e, MR_SOURCE_IDENTITY,
+        return err_set(e, MR_SOURCE_REWOUND,
                        "the server lacks transactions that were captured from it");
     return true;
 }

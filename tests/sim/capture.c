@@ -274,8 +274,8 @@ txn_end(struct capture *c)
 {
     struct err e;
     const struct txn *t = &c->w->s.txn[c->cur];
-    struct sequencer_end end = {bytes_str(t->gtid), "binlog.000001", t->pos + 100,
-                                1000 + c->cur};
+    struct sequencer_end end = {bytes_str(t->gtid), "binlog.000001",
+                                source_place(&c->w->s, c->cur) + 100, 1000 + c->cur};
     if (!c->w->s.gtid)
         end.gtid = (struct bytes){0};
     if (!sequencer_end(c->s, &end, &e))
@@ -292,7 +292,8 @@ txn_begin(struct capture *c)
     if (g == 0)
         return false;
     const struct txn *t = &c->w->s.txn[g];
-    if (!sequencer_begin(c->s, bytes_str(t->id), "binlog.000001", t->pos, &e)) {
+    if (!sequencer_begin(c->s, bytes_str(t->id), "binlog.000001", source_place(&c->w->s, g),
+                         &e)) {
         world_violation(c->w, "begin: %s", e.text);
         return false;
     }
@@ -590,11 +591,12 @@ void
 capture_source_moved(struct capture *c)
 {
     char name[40];
+    source_server_text(&c->w->s, name);
+    if (c->s)
+        sequencer_server(c->s, name, "binlog.000001", 0);
     if (c->stage != CAP_RUN)
         return;
     capture_windows_discard(c);
-    source_server_text(&c->w->s, name);
-    sequencer_server(c->s, name, "binlog.000001", 0);
     capture_reconnect(c);
 }
 

@@ -23,6 +23,13 @@ capture_feed(struct capture *c, struct progress_view *v, size_t i, struct progre
     return true;
 }
 
+static bool
+key_begins(const struct entry *x, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return x->rec->key.n >= n && memcmp(x->rec->key.p, prefix, n) == 0;
+}
+
 static uint64_t
 highest_number(struct capture *c)
 {
@@ -33,7 +40,7 @@ highest_number(struct capture *c)
     for (size_t i = 0; i < l->n; i++) {
         struct progress_record rec;
         struct progress_fed fed;
-        if (l->e[i].state != ENTRY_COMMITTED || memcmp(l->e[i].rec->key.p, "claim/", 6) != 0)
+        if (l->e[i].state != ENTRY_COMMITTED || !key_begins(&l->e[i], "claim/"))
             continue;
         if (capture_feed(c, v, i, &rec, &fed, &a))
             progress_record_free(&rec);
@@ -57,7 +64,7 @@ read_from(struct capture *c)
         struct arena a;
         struct progress_record rec;
         struct err e;
-        if (l->e[i].state != ENTRY_COMMITTED || memcmp(l->e[i].rec->key.p, "progress/", 9) != 0)
+        if (l->e[i].state != ENTRY_COMMITTED || !key_begins(&l->e[i], "progress/"))
             continue;
         arena_init(&a, 0);
         if (progress_decode(l->e[i].rec->key, l->e[i].rec->value, &a, &rec, &e) &&
@@ -217,7 +224,9 @@ start_running(struct capture *c, const struct progress_truth *t)
         c->wt[t2] = window_table_new(&(struct window_conf){.touched_max = 64});
     char name[40];
     source_server_text(&c->w->s, name);
-    sequencer_server(c->s, name, "binlog.000001", sequencer_position(c->s)->pos);
+    const struct position *at = sequencer_position(c->s);
+    if (strcmp(at->server, name) != 0)
+        sequencer_server(c->s, name, "binlog.000001", at->pos);
     capture_source_open(c);
     c->added = 0;
 }

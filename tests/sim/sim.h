@@ -58,6 +58,9 @@ void
 source_mark(struct source *s, struct position *out);
 void
 source_server_text(const struct source *s, char out[40]);
+/* Where a transaction begins in the log of the current server. */
+uint64_t
+source_place(const struct source *s, unsigned txn);
 uint64_t
 source_end_pos(const struct source *s, unsigned txn);
 

@@ -19,6 +19,17 @@ source_server_text(const struct source *s, char out[40])
     snprintf(out, 40, "aaaaaaaa-0000-0000-0000-%012u", s->server);
 }
 
+/* With GTIDs a failover may put it elsewhere. */
+uint64_t
+source_place(const struct source *s, unsigned txn)
+{
+    for (unsigned i = 0; s->gtid && i < s->n; i++) {
+        if (s->log[i] == txn)
+            return 100 * ((uint64_t)i + 1);
+    }
+    return s->txn[txn].pos;
+}
+
 /* Binlog coordinates in file mode: transaction i of the log is [100 i, 100 i + 100). */
 uint64_t
 source_end_pos(const struct source *s, unsigned txn)

@@ -263,6 +263,50 @@ a_transaction_that_comes_again_with_fewer_rows_is_an_error(void **state)
     sequencer_free(s);
 }
 
+/* A sequencer that continues behind a cut in which b.000001:200, `id`, is partly published. */
+static struct sequencer *
+torn(const char *id, struct sequencer **before)
+{
+    struct sequencer *s = sequencer_at(0);
+    struct progress_record r;
+    struct err e;
+    assert_true(sequencer_begin(s, bytes_str(id), "b.000001", 200, &e));
+    row(s, sequencer_part(s, "t", 0));
+    sequencer_close(s, 1, &r);
+    *before = s;
+    return sequencer_behind(&r);
+}
+
+static void
+a_partly_published_transaction_whose_id_another_one_has_now_is_an_error(void **state)
+{
+    struct err e;
+    struct sequencer *old, *s = torn("0-1-7", &old);
+    assert_false(sequencer_begin(s, BYTES_LIT("0-1-7"), "b.000002", 200, &e));
+    assert_int_equal(e.code, MR_SOURCE_REWOUND);
+    assert_non_null(strstr(e.text, "0-1-7 at b.000001:200, of which 1 rows"));
+    sequencer_free(s);
+    sequencer_free(old);
+}
+
+static void
+a_log_that_goes_on_behind_a_partly_published_transaction_is_an_error(void **state)
+{
+    struct err e;
+    struct sequencer *old, *s = torn("b.000001:200", &old);
+    struct sequencer_end here = {{0}, "b.000001", 200, 0}, beyond = {{0}, "b.000002", 4, 0};
+    assert_true(sequencer_skip(s, &here, &e));
+    assert_false(sequencer_begin(s, BYTES_LIT("b.000002:150"), "b.000002", 150, &e));
+    assert_int_equal(e.code, MR_SOURCE_REWOUND);
+    assert_false(sequencer_skip(s, &beyond, &e));
+    assert_int_equal(e.code, MR_SOURCE_REWOUND);
+    assert_true(sequencer_begin(s, BYTES_LIT("b.000001:200"), "b.000001", 200, &e));
+    assert_int_equal(row(s, sequencer_part(s, "t", 0)), 0);
+    assert_true(sequencer_end(s, &beyond, &e));
+    sequencer_free(s);
+    sequencer_free(old);
+}
+
 static void
 more_partial_transactions_than_a_position_holds_are_refused(void **state)
 {
@@ -273,8 +317,10 @@ more_partial_transactions_than_a_position_holds_are_refused(void **state)
         begin(s, 10 + i);
         row(s, p);
         assert_true(sequencer_reconnect(s, &e));
+        sequencer_server(s, i % 2 ? "other" : "one", "b.000001", 4);
     }
     assert_false(sequencer_begin(s, gtid(99), "b.000001", 4, &e));
+    assert_int_equal(e.code, MR_INTERNAL);
     begin(s, 10);
     sequencer_free(s);
 }
@@ -306,6 +352,7 @@ a_mark_covers_p0_only_with_every_transaction_of_which_a_row_was_streamed(void **
     begin(s, 2);
     row(s, p);
     assert_true(sequencer_reconnect(s, &e));
+    sequencer_server(s, "other", "b.000001", 4);
     begin(s, 3);
     row(s, p);
     position_init(&p0, POSITION_NONE);
@@ -467,6 +514,9 @@ main(void)
             rows_of_a_table_that_stops_are_not_counted_where_they_are_not_met_again),
         cmocka_unit_test(no_table_stops_before_what_was_published_came_again),
         cmocka_unit_test(a_transaction_that_comes_again_with_fewer_rows_is_an_error),
+        cmocka_unit_test(
+            a_partly_published_transaction_whose_id_another_one_has_now_is_an_error),
+        cmocka_unit_test(a_log_that_goes_on_behind_a_partly_published_transaction_is_an_error),
         cmocka_unit_test(more_partial_transactions_than_a_position_holds_are_refused),
         cmocka_unit_test(an_event_is_the_last_thing_of_its_unit),
         cmocka_unit_test(

@@ -304,7 +304,10 @@ a_position_survives_json(void **state)
     struct buf a = {0}, b = {0};
     snprintf(p.partial[0].id, TXN_ID_MAX, "%s", U1 ":10");
     p.partial[0].rows = 77;
-    p.partial_count = 1;
+    snprintf(p.partial[1].id, TXN_ID_MAX, "%s", U1 ":11");
+    snprintf(p.partial[1].file, sizeof p.partial[1].file, "binlog.000002");
+    p.partial[1].pos = 157;
+    p.partial_count = 2;
     snprintf(p.xa_file, sizeof p.xa_file, "binlog.000002");
     p.xa_pos = 4;
     struct json *j = position_to_json(&p);
@@ -318,6 +321,9 @@ a_position_survives_json(void **state)
     json_free(j);
     assert_string_equal(buf_cstr(&a), buf_cstr(&b));
     assert_int_equal(r.partial[0].rows, 77);
+    assert_string_equal(r.partial[0].file, "");
+    assert_string_equal(r.partial[1].file, "binlog.000002");
+    assert_int_equal(r.partial[1].pos, 157);
     position_free(&p);
     position_free(&q);
     position_free(&r);
