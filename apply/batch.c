@@ -140,6 +140,10 @@ decode(struct batch *b, const struct fifo_row *r, size_t at, struct err *e)
 {
     struct lane *l = b->lane;
     struct change c;
+    if (r->image_at && !l->changes)
+        return row_decode_image(b->plan->decoder, fifo_value(r), r->image_at, &l->rows,
+                                l->list + at, e) ||
+               err_wrap(e, "seq %" PRIu64, r->seq);
     if (!row_decode(b->plan->decoder, fifo_value(r), &l->rows, &c, e))
         return err_wrap(e, "seq %" PRIu64, r->seq);
     l->list[at] = r->op == OP_DELETE ? c.before : c.after;

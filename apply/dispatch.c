@@ -96,6 +96,20 @@ dispatch_open(struct apply_run *r, struct apply_table *t)
     send(r, t->lane, j);
 }
 
+/* How many of the first n rows of a partition are void: they are marked. Few partitions have
+ * any, and then no row needs to be touched. */
+static size_t
+skip_void(const struct gate *g, struct apply_part *p, size_t n)
+{
+    size_t voids = 0;
+    for (size_t k = 0; k < n; k++)
+        voids += gate_row_void(g, p->gate, k);
+    struct fifo_cursor c = fifo_walk(&p->rows);
+    for (size_t k = 0; voids && k < n; k++)
+        fifo_next(&c)->skip = gate_row_void(g, p->gate, k);
+    return voids;
+}
+
 /* The decided rows of a table leave its queues. */
 static void
 take_rows(struct apply_table *t, struct job_slice *s)
@@ -109,12 +123,7 @@ take_rows(struct apply_table *t, struct job_slice *s)
         size_t n = gate_part_take(g, p->gate);
         out->partition = p->id;
         out->last = gate_part_last(g, p->gate);
-        struct fifo_cursor c = fifo_walk(&p->rows);
-        for (size_t k = 0; k < n; k++) {
-            struct fifo_row *row = fifo_next(&c);
-            row->skip = gate_row_void(g, p->gate, k);
-            s->rows += !row->skip;
-        }
+        s->rows += n - skip_void(g, p, n);
         out->rows = fifo_take(&p->rows, n);
     }
 }

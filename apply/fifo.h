@@ -22,10 +22,11 @@ struct fifo_row {
     uint64_t seq;
     uint32_t key_len; /* whole key, framed */
     uint32_t value_len;
-    const void *plan; /* the caller's: how it is read */
-    uint8_t op;       /* enum change_op */
-    bool thin;        /* key and value were not kept */
-    bool skip;        /* void: not to be applied */
+    const void *plan;  /* the caller's: how it is read */
+    uint8_t op;        /* enum change_op */
+    bool thin;         /* key and value were not kept */
+    bool skip;         /* void: not to be applied */
+    uint32_t image_at; /* of row_decode_head */
     /* key, value, padding to 8 */
 };
 
@@ -41,7 +42,9 @@ struct fifo_span {
 struct fifo {
     struct fifo_block *head; /* of the first row */
     struct fifo_block *tail;
-    uint32_t at; /* of the first row in head */
+    uint32_t at;        /* of the first row in head */
+    uint32_t head_rows; /* of head that left already */
+    size_t head_bytes;
     size_t n;
     size_t bytes;        /* of keys and values kept */
     atomic_size_t *used; /* shared: bytes of blocks */

@@ -10,6 +10,7 @@
  */
 #include "apply/run.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -24,7 +25,9 @@
 #define STOP_PATIENCE_MS  8000
 #define ERROR_PATIENCE_MS 2000
 #define RESULTS_MAX       65536
-#define FETCH_BYTES       ((int64_t)128 << 10)
+#define FETCH_BYTES       ((int64_t)128 << 10) /* at least */
+#define KEEP_BYTES        ((uint64_t)128 << 20)
+#define FETCHES           256 /* that the memory for rows holds */
 
 bool
 apply_wants(void *ctx, const struct task *t)
@@ -32,6 +35,18 @@ apply_wants(void *ctx, const struct task *t)
     (void)ctx;
     return (t->sink_type == TASK_SINK_MYSQL || t->sink_type == TASK_SINK_ICEBERG) &&
            t->sink.uri;
+}
+
+/* Where rows may take much memory, what they leave is kept for the next ones: given back to the
+ * system and taken again, it costs the thread that fetches half of its time. (The process's.)
+ */
+static void
+keep_memory(uint64_t bytes)
+{
+    if (bytes < KEEP_BYTES)
+        return;
+    mallopt(M_MMAP_THRESHOLD, 8 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 
 MUST static bool
@@ -52,6 +67,10 @@ open_target(struct apply_run *r, struct err *e)
         return false;
     if (r->ops->manner)
         r->ops->manner(r->sink, &r->manner);
+    if (!r->manner.memory_bytes)
+        r->manner.memory_bytes = (uint64_t)config_int(r->config, "apply.memory.bytes");
+    r->rows_max = (size_t)r->manner.memory_bytes / 2;
+    keep_memory(r->manner.memory_bytes);
     return true;
 }
 
@@ -83,8 +102,10 @@ claim(struct apply_run *r, struct err *e)
 static void
 open_gate(struct apply_run *r)
 {
+    /* What waits for a commit is half of the rows that there is room for (dispatch.c). */
+    size_t batch = r->manner.gather_us ? r->rows_max / 2 : r->rows_max / 4;
     struct gate_conf conf = {
-        .inc = r->task->inc, .task_consistency = r->by_task, .batch_bytes = r->rows_max / 4};
+        .inc = r->task->inc, .task_consistency = r->by_task, .batch_bytes = batch};
     r->gate = gate_new(&conf);
 }
 
@@ -101,19 +122,22 @@ run_forget_tables(struct apply_run *r)
 }
 
 /* The consumer of the rows. Queues of the partitions that pace.c has open at once take a sixth
- * of apply.memory.bytes; a fetch is small, because compressed rows may be many times larger. */
+ * of the memory for rows; a fetch is small, because compressed rows may be many times larger.
+ */
 MUST static bool
 open_rows(struct apply_run *r, struct err *e)
 {
-    int64_t budget = config_int(r->config, "apply.memory.bytes") / 6;
+    int64_t budget = (int64_t)r->manner.memory_bytes / 6;
     struct consumer_conf conf;
     consumer_conf_load(&conf, r->config, "millrace-apply");
     conf.queue_bytes = budget / PACE_HOT_PARTS / 2;
-    conf.fetch_bytes = FETCH_BYTES;
+    conf.fetch_bytes = (int64_t)r->manner.memory_bytes / FETCHES;
+    if (conf.fetch_bytes < FETCH_BYTES)
+        conf.fetch_bytes = FETCH_BYTES;
     conf.fetch_wait_ms = 50;
     /* of all partitions in one answer; a single record above it still comes, alone */
     char fetch_max[24];
-    snprintf(fetch_max, sizeof fetch_max, "%lld", 8LL * FETCH_BYTES);
+    snprintf(fetch_max, sizeof fetch_max, "%lld", 8LL * conf.fetch_bytes);
     static const char *const limits[] = {"message.max.bytes", "fetch.max.bytes"};
     for (size_t i = 0; i < ARRAY_LEN(limits); i++)
         if (conf.kafka.properties_n < KAFKA_PROPERTIES_MAX)
@@ -216,7 +240,6 @@ init(struct apply_run *r, struct unit *u)
     r->config = unit_config(u);
     r->source_n = r->task->sources[0].n;
     r->by_task = r->task->consistency == TASK_BY_TASK;
-    r->rows_max = (size_t)config_int(r->config, "apply.memory.bytes") / 2;
     r->part_rows_max = (size_t)config_int(r->config, "apply.batch.rows");
     r->atomic_rows_max = (uint64_t)config_int(r->config, "atomic.rows.max");
     r->results = ring_new(RESULTS_MAX);

@@ -50,8 +50,9 @@ struct sink_manner {
     uint64_t gather_us;    /* time between two commits of a table, unless there is */
     uint64_t gather_bytes; /* .. this much to write, or an event */
     uint64_t gather_rows;
-    uint64_t idle_us; /* between two checkpoints of a table without rows; 0: 30 s */
-    bool tells;       /* parts come with `changes` */
+    uint64_t idle_us;      /* between two checkpoints of a table without rows; 0: 30 s */
+    uint64_t memory_bytes; /* for rows on their way; 0: apply.memory.bytes */
+    bool tells;            /* parts come with `changes` */
 };
 
 /* Borrowed until close. */

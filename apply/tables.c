@@ -372,7 +372,8 @@ others_judge(struct apply_part *p, const struct consumer_message *m, bool *same,
     }
     struct change c;
     struct err unreadable;
-    if (plan && row_decode_head(plan->decoder, m->value, &c, &unreadable))
+    uint32_t image_at;
+    if (plan && row_decode_head(plan->decoder, m->value, &c, &image_at, &unreadable))
         *same = c.id.epoch == p->others.epoch && c.id.seq == p->others.seq;
     return true;
 }

@@ -98,7 +98,7 @@ static const struct config_option options[] = {
     INT("apply.lanes", 1, 64, "1", TASK,
         "connections that write to the target at once; a table has one"),
     SIZE("apply.memory.bytes", 4 * MIB, 64 * GIB, "44MiB", TASK,
-         "memory for rows on their way to the target"),
+         "memory for rows on their way to a target of the MySQL family"),
     INT("apply.batch.rows", 1, 10000000, "20000", LIVE,
         "rows after which a batch is closed at the next cut"),
     MS("apply.commit.ms", 0, HOUR, "20", LIVE,
@@ -117,9 +117,13 @@ static const struct config_option options[] = {
     CHOICE("iceberg.compression", "zstd|none", "zstd", TASK, "of data files"),
     MS("iceberg.commit.ms", 0, HOUR, "10000", TASK,
        "time between two commits of an Iceberg table"),
+    SIZE(
+        "iceberg.memory.bytes", 4 * MIB, 64 * GIB, "256MiB", TASK,
+        "memory for rows on their way to Iceberg tables: half of it for those that wait, which "
+        "should be more than two units of publication (commit.bytes.max)"),
     SIZE("iceberg.commit.bytes", 64 * KIB, 64 * GIB, "128MiB", TASK,
-         "rows of that size are committed sooner; so are those that fill half of "
-         "apply.memory.bytes"),
+         "rows of that size are committed sooner; so are those that fill a quarter of "
+         "iceberg.memory.bytes"),
     INT("iceberg.commit.rows", 1, 1000000000, "1000000", TASK,
         "that many rows are committed sooner"),
     MS("iceberg.idle.ms", 1000, DAY, "3600000", TASK,

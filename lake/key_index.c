@@ -18,6 +18,7 @@
 #define PROBES_MAX 4096 /* keys of a batch, above which bounds and filters are not asked */
 #define PREFIX     "keys-"
 #define NAME_BYTES (sizeof PREFIX - 1 + 32)
+#define GROW_AHEAD 16 /* keys whose slots are on their way from memory */
 
 struct key_index {
     char *folder;
@@ -53,6 +54,8 @@ struct key_batch {
     struct key_entry *sorted; /* of the first `ordered` keys; position: a key's number */
     size_t count, cap, ordered;
     struct buf text;
+    struct key_hash ahead[KEY_BATCH_AHEAD]; /* of keys that are to be added next */
+    size_t ahead_at, ahead_len;
 };
 
 /* ---- hashes ---- */
@@ -208,7 +211,7 @@ key_batch_clear(struct key_batch *b)
     if (b->slots)
         memset(b->slots, 0, b->slot_count * sizeof *b->slots);
     arena_reset(&b->mem);
-    b->count = b->ordered = 0;
+    b->count = b->ordered = b->ahead_at = b->ahead_len = 0;
 }
 
 /* The slot of a hash, or the free one where it would be. There are slots. */
@@ -233,23 +236,44 @@ take_slot(struct key_batch *b, struct key_slot *s, size_t number)
     s->number = (uint32_t)number + 1;
 }
 
-/* Room for one more key. */
-static void
-grow(struct key_batch *b)
+static inline void
+fetch_slot(const struct key_batch *b, const struct key_hash *h)
 {
-    if (b->count == b->cap) {
+    __builtin_prefetch(b->slots + (h->high & (b->slot_count - 1)), 1);
+}
+
+static void
+grow_keys(struct key_batch *b, size_t least)
+{
+    while (b->cap < least)
         b->cap = b->cap ? b->cap * 2 : 256;
-        b->hashes = mem_realloc(b->hashes, b->cap * sizeof *b->hashes);
-        if (b->cap <= PROBES_MAX)
-            b->natives = mem_realloc(b->natives, b->cap * b->index->count * sizeof *b->natives);
-    }
-    if (2 * (b->count + 1) <= b->slot_count)
-        return;
+    size_t natives = b->cap < PROBES_MAX ? b->cap : PROBES_MAX;
+    b->hashes = mem_realloc(b->hashes, b->cap * sizeof *b->hashes);
+    b->natives = mem_realloc(b->natives, natives * b->index->count * sizeof *b->natives);
+}
+
+static void
+grow_slots(struct key_batch *b, size_t least)
+{
     free(b->slots);
-    b->slot_count = b->slot_count ? b->slot_count * 2 : 512;
+    while (b->slot_count < least)
+        b->slot_count = b->slot_count ? b->slot_count * 2 : 512;
     b->slots = mem_zalloc(b->slot_count * sizeof *b->slots);
-    for (size_t i = 0; i < b->count; i++)
+    for (size_t i = 0; i < b->count; i++) {
+        if (i + GROW_AHEAD < b->count)
+            fetch_slot(b, b->hashes + i + GROW_AHEAD);
         take_slot(b, slot_of(b, b->hashes + i), i);
+    }
+}
+
+/* Room for more keys. */
+static inline void
+reserve(struct key_batch *b, size_t more)
+{
+    if (b->count + more > b->cap)
+        grow_keys(b, b->count + more);
+    if (2 * (b->count + more) > b->slot_count)
+        grow_slots(b, 2 * (b->count + more));
 }
 
 static void
@@ -263,11 +287,25 @@ keep_native(struct key_batch *b, const struct cell *native)
     }
 }
 
+void
+key_batch_expect(struct key_batch *b, const struct cell *native)
+{
+    if (b->ahead_at == b->ahead_len)
+        b->ahead_at = b->ahead_len = 0;
+    if (b->ahead_len == KEY_BATCH_AHEAD)
+        mem_die("key index: more than %u keys ahead", KEY_BATCH_AHEAD);
+    if (b->ahead_len == 0)
+        reserve(b, KEY_BATCH_AHEAD);
+    b->ahead[b->ahead_len] = hash_of(b->index, native, &b->text);
+    fetch_slot(b, b->ahead + b->ahead_len++);
+}
+
 size_t
 key_batch_add(struct key_batch *b, const struct cell *native)
 {
-    struct key_hash h = hash_of(b->index, native, &b->text);
-    grow(b);
+    struct key_hash h = b->ahead_at < b->ahead_len ? b->ahead[b->ahead_at++]
+                                                   : hash_of(b->index, native, &b->text);
+    reserve(b, 1);
     struct key_slot *s = slot_of(b, &h);
     if (s->number)
         return s->number - 1;

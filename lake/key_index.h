@@ -57,6 +57,11 @@ key_batch_clear(struct key_batch *b);
  * that of the same key added before. */
 size_t
 key_batch_add(struct key_batch *b, const struct cell *native);
+/* Keys that are the next to be added, in this order: their hashes are taken now, and their
+ * places are on the way from memory until then. At most KEY_BATCH_AHEAD not yet added. */
+#define KEY_BATCH_AHEAD 256
+void
+key_batch_expect(struct key_batch *b, const struct cell *native);
 size_t
 key_batch_count(const struct key_batch *b);
 

@@ -325,6 +325,17 @@ skip_image(const struct plan *p, struct reader *r)
             skip_value(&p->value[i], r);
 }
 
+/* Where it begins; NULL: there is none. */
+static const uint8_t *
+skip_optional_image(const struct plan *p, struct reader *r)
+{
+    if (!take_branch(r))
+        return NULL;
+    const uint8_t *at = r->p;
+    skip_image(p, r);
+    return at;
+}
+
 static const struct cell *
 take_image(const struct plan *p, struct reader *r, struct arena *a)
 {
@@ -426,14 +437,17 @@ take_raw(const struct plan *p, struct reader *r, struct change *c)
     }
 }
 
-static void
+/* Gives whether there are any. */
+static bool
 skip_extras(struct reader *r)
 {
-    if (take_branch(r))
+    bool unchanged = take_branch(r);
+    if (unchanged)
         for (size_t n = take_block(r); n; n = take_block(r))
             while (n-- && !r->failed)
                 take_long(r);
-    if (take_branch(r)) {
+    bool raw = take_branch(r);
+    if (raw) {
         for (size_t n = take_block(r); n; n = take_block(r)) {
             while (n-- && !r->failed) {
                 take_bytes(r);
@@ -441,6 +455,7 @@ skip_extras(struct reader *r)
             }
         }
     }
+    return unchanged || raw;
 }
 
 static void
@@ -493,19 +508,33 @@ open_value(const struct plan *p, struct bytes value, struct reader *r, struct ch
 }
 
 bool
-avro_decode_head(const struct plan *p, struct bytes value, struct change *out, struct err *e)
+avro_decode_head(const struct plan *p, struct bytes value, struct change *out,
+                 uint32_t *image_at, struct err *e)
 {
     struct reader r;
     if (!open_value(p, value, &r, out, e))
         return false;
-    if (take_branch(&r))
-        skip_image(p, &r);
-    if (take_branch(&r))
-        skip_image(p, &r);
+    const uint8_t *before = skip_optional_image(p, &r);
+    const uint8_t *after = skip_optional_image(p, &r);
     take_source_head(&r, &out->source);
     take_source_tail(&r, out);
-    skip_extras(&r);
+    bool extras = skip_extras(&r);
     take_op(&r, out);
+    skip_times(&r);
+    if (r.failed || r.p != r.end)
+        return refuse(p, "does not match its schema", e);
+    const uint8_t *image = out->op == OP_DELETE ? before : after;
+    *image_at = image && !extras ? (uint32_t)(image - value.p) : 0;
+    return true;
+}
+
+bool
+avro_decode_image(const struct plan *p, struct bytes value, uint32_t image_at, struct arena *a,
+                  const struct cell **out, struct err *e)
+{
+    struct reader r = reader_of(value);
+    reader_take(&r, image_at);
+    *out = take_image(p, &r, a);
     return !r.failed || refuse(p, "does not match its schema", e);
 }
 

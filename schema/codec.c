@@ -131,13 +131,21 @@ codec_schema_id(enum codec_format format, struct bytes msg, uint32_t *id)
 
 bool
 row_decode_head(const struct row_decoder *dec, struct bytes value, struct change *out,
-                struct err *e)
+                uint32_t *image_at, struct err *e)
 {
+    *image_at = 0;
     if (dec->plan.conf.format == CODEC_AVRO)
-        return avro_decode_head(&dec->plan, value, out, e);
+        return avro_decode_head(&dec->plan, value, out, image_at, e);
     bool ok = json_decode_head(value, out, e);
     out->table = dec->plan.table;
     return ok;
+}
+
+bool
+row_decode_image(const struct row_decoder *dec, struct bytes value, uint32_t image_at,
+                 struct arena *a, const struct cell **out, struct err *e)
+{
+    return avro_decode_image(&dec->plan, value, image_at, a, out, e);
 }
 
 bool

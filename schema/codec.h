@@ -63,10 +63,16 @@ row_decoder_free(struct row_decoder *dec);
 bool
 codec_schema_id(enum codec_format format, struct bytes msg, uint32_t *id);
 /* Only op, id and source.load, without touching an arena: what the gate needs. Works without
- * knowing the table: JSON, by scanning `source`; Avro, by this plan. */
+ * knowing the table: JSON, by scanning `source`; Avro, by this plan. *image_at: where in the
+ * value the row's image begins (after, of a delete before), for row_decode_image; 0: it has to
+ * be decoded with the rest. */
 MUST bool
 row_decode_head(const struct row_decoder *dec, struct bytes value, struct change *out,
-                struct err *e);
+                uint32_t *image_at, struct err *e);
+/* The cells of that image alone, as row_decode gives them. */
+MUST bool
+row_decode_image(const struct row_decoder *dec, struct bytes value, uint32_t image_at,
+                 struct arena *a, const struct cell **out, struct err *e);
 /* The whole change; cells from the arena, their bytes borrow from `value` or the arena. before
  * is filled only when present. */
 MUST bool

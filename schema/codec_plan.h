@@ -84,7 +84,11 @@ MUST bool
 avro_encode_value(const struct row_encoder *enc, const struct change *c, struct buf *out,
                   struct err *e);
 MUST bool
-avro_decode_head(const struct plan *p, struct bytes value, struct change *out, struct err *e);
+avro_decode_head(const struct plan *p, struct bytes value, struct change *out,
+                 uint32_t *image_at, struct err *e);
+MUST bool
+avro_decode_image(const struct plan *p, struct bytes value, uint32_t image_at, struct arena *a,
+                  const struct cell **out, struct err *e);
 MUST bool
 avro_decode(const struct plan *p, struct bytes value, struct arena *a, struct change *out,
             struct err *e);

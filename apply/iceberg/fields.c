@@ -120,8 +120,11 @@ fields_new(const struct sink *s, const struct metadata *m, const struct table *v
     uint32_t n = ok ? f->schema.field_count : 0;
     f->columns = arena_zalloc(&f->mem, (n + 1) * sizeof *f->columns);
     f->from = arena_zalloc(&f->mem, (n + 1) * sizeof *f->from);
-    for (uint32_t i = 0; i < n; i++)
+    f->same = n == version->column_count;
+    for (uint32_t i = 0; i < n; i++) {
         map_field(s, f, i);
+        f->same &= f->from[i] == (int)i;
+    }
     if (ok && map_key(f, e)) {
         *out = f;
         return true;

@@ -35,6 +35,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "lake/key_index.h"
 
 #define ROWS_STEP  256
 #define FILE_SHIFT 48
@@ -263,22 +264,21 @@ add_row(struct sink_lane *l, const struct cell *row, const struct sink_change *c
         return false;
     uint32_t width = f->fields->schema.field_count;
     struct cell *out = f->cells + f->waiting * width;
-    for (uint32_t i = 0; i < width; i++)
+    for (uint32_t i = 0; !f->fields->same && i < width; i++)
         out[i] = cell_of(f->fields, i, row, c);
     uint64_t pos = parquet_writer_row_count(rows_file_writer(f->file)) + f->waiting;
     *at = (uint64_t)f->len << FILE_SHIFT | pos;
-    f->rows[f->waiting++] = out;
+    f->rows[f->waiting++] = f->fields->same ? row : out;
     return f->waiting < ROWS_STEP || send_waiting(f, e);
 }
 
 /* ---- keys ---- */
 
+/* The row's key, into f->native. */
 MUST static bool
-key_slot(struct sink_lane *l, const struct cell *row, uint64_t **out, struct err *e)
+take_key(struct fill *f, const struct cell *row, struct err *e)
 {
-    struct fill *f = l->fill;
     const struct fields *x = f->fields;
-    size_t before = keys_count(&f->keys);
     for (uint32_t i = 0; i < x->key_len; i++) {
         uint32_t at = x->key[i];
         const struct lake_field *field = x->schema.fields + at;
@@ -288,6 +288,16 @@ key_slot(struct sink_lane *l, const struct cell *row, uint64_t **out, struct err
         if (f->native[i].kind == CELL_NULL)
             return err_set(e, MR_LAKE_VALUE, "column %s: no value in the key", field->name);
     }
+    return true;
+}
+
+MUST static bool
+key_slot(struct sink_lane *l, const struct cell *row, uint64_t **out, struct err *e)
+{
+    struct fill *f = l->fill;
+    size_t before = keys_count(&f->keys);
+    if (!take_key(f, row, e))
+        return false;
     *out = keys_put(&f->keys, f->native);
     if (!f->equality || keys_count(&f->keys) == before)
         return true;
@@ -352,6 +362,23 @@ write_row(struct sink_lane *l, const struct sink_part *p, size_t i, struct err *
     return true;
 }
 
+/* Some rows from `from` on, their keys looked for beforehand. */
+MUST static bool
+write_step(struct sink_lane *l, const struct sink_part *p, size_t from, struct err *e)
+{
+    struct fill *f = l->fill;
+    size_t to = p->n - from < KEY_BATCH_AHEAD ? p->n : from + KEY_BATCH_AHEAD;
+    for (size_t i = from; p->op != SINK_APPEND && i < to; i++) {
+        if (!take_key(f, p->rows[i], e))
+            return false;
+        key_batch_expect(f->keys.batch, f->native);
+    }
+    for (size_t i = from; i < to; i++)
+        if (!write_row(l, p, i, e))
+            return false;
+    return true;
+}
+
 /* Another version of the table: another file. */
 MUST static bool
 take_version(struct sink_lane *l, const struct table *version, struct err *e)
@@ -375,8 +402,8 @@ fill_write(struct sink_lane *l, const struct sink_part *p, struct err *e)
         return false;
     if (!take_version(l, p->version, e))
         return false;
-    for (size_t i = 0; i < p->n; i++)
-        if (!write_row(l, p, i, e))
+    for (size_t i = 0; i < p->n; i += KEY_BATCH_AHEAD)
+        if (!write_step(l, p, i, e))
             return err_wrap(e, "%s.%s", l->fill->place->space, p->table);
     /* cells borrow from the caller's rows */
     return !l->fill->file || send_waiting(l->fill, e);

@@ -54,7 +54,6 @@ struct sink {
 enum iceberg_mode
 lakehouse_mode(const struct sink *s, const struct table *version);
 struct place;
-
 struct sink_lane {
     struct sink *sink;
     unsigned index;
@@ -155,6 +154,7 @@ struct fields {
     struct lake_schema schema;
     struct parquet_column *columns; /* schema.field_count */
     int *from;                      /* column of the version; -1: null; or one of FIELDS_ */
+    bool same;                      /* the fields are the version's columns, in its order */
     uint32_t *key;                  /* fields, in key order */
     uint32_t key_len;
     struct arena mem;

@@ -96,6 +96,7 @@ lakehouse_manner(const struct sink *s, struct sink_manner *out)
                              .gather_bytes = (uint64_t)config_int(c, "iceberg.commit.bytes"),
                              .gather_rows = (uint64_t)config_int(c, "iceberg.commit.rows"),
                              .idle_us = (uint64_t)config_int(c, "iceberg.idle.ms") * 1000,
+                             .memory_bytes = (uint64_t)config_int(c, "iceberg.memory.bytes"),
                              .tells = strcmp(config_text(c, "iceberg.mode"), "mirror") != 0};
 }
 

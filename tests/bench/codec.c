@@ -122,7 +122,8 @@ decode_head(struct fixture *f, unsigned i)
 {
     struct err e;
     struct change c;
-    if (!row_decode_head(f->dec, f->message[i], &c, &e))
+    uint32_t image_at;
+    if (!row_decode_head(f->dec, f->message[i], &c, &image_at, &e))
         die(&e);
 }
 

@@ -54,10 +54,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!decoders[i])
         make(i);
     struct bytes value = {data + 1, size - 1};
+    const struct cell *image;
+    uint32_t image_at;
     arena_init(&a, 0);
     if (row_decode(decoders[i], value, &a, &c, &e))
         write_again(i, &c, &a);
-    if (row_decode_head(decoders[i], value, &c, &e) ||
+    if ((row_decode_head(decoders[i], value, &c, &image_at, &e) && image_at &&
+         row_decode_image(decoders[i], value, image_at, &a, &image, &e)) ||
         row_decode_key(decoders[i], value, &a, row, &e))
         e.code = MR_OK;
     arena_free(&a);

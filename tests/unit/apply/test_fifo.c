@@ -55,6 +55,16 @@ check_span(const struct fifo_span *s, const struct model *m, size_t from)
     assert_null(fifo_next(&c));
 }
 
+/* Keys and values of the rows that are left. */
+static size_t
+bytes_left(const struct model *m)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < m->n; i++)
+        bytes += 8 + m->len[m->first + i];
+    return bytes;
+}
+
 static void
 spans_hold_exactly_the_rows_taken_whatever_the_order_of_their_release(void **state)
 {
@@ -84,6 +94,7 @@ spans_hold_exactly_the_rows_taken_whatever_the_order_of_their_release(void **sta
         m.first += spans[at].n;
         m.n -= spans[at].n;
         assert_int_equal(f.n, m.n);
+        assert_int_equal(f.bytes, bytes_left(&m));
     }
     for (size_t i = 0; i < 64; i++) {
         if (spans[i].n)
