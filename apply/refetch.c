@@ -1,9 +1,11 @@
 /* Thin rows, read from Kafka again when they are applied.
  *
- * A consumer of the lane's own, made when first needed; per batch and partition it is opened at
- * the first thin row and read forward, since they are asked for in offset order. The log does
- * not change under us: the same offset gives the same record; anything else is MR_KAFKA_LOST.
- * Owner and thread: the lane.
+ * A consumer of the lane's own, made when first needed. A partition is opened at the first thin
+ * row and read forward, since they are asked for in offset order; it stays open for the next
+ * batch, for opening one costs half a second (the library looks for the leader anew), and is
+ * closed behind a batch that had no thin row of it. Only a batch that is tried again, or a long
+ * way over rows that are not thin, begins anew. The log does not change under us: the same
+ * offset gives the same record; anything else is MR_KAFKA_LOST. Owner and thread: the lane.
  */
 #include "apply/apply.h"
 
@@ -15,11 +17,14 @@
 
 #define POLL_MS     200
 #define PATIENCE_MS 30000
+#define PASS_MAX    20000 /* offsets that are passed over rather than left out */
 
 struct again {
     struct consumer_partition *from;
     struct consumer_batch batch;
     size_t at;
+    int64_t next; /* what comes is not below it */
+    bool used;    /* by this batch */
     const struct apply_table *table;
     int32_t partition;
 };
@@ -46,6 +51,19 @@ refetch_new(struct lane *l, struct err *e)
     return true;
 }
 
+/* From an offset on, wherever the batches before have left it. */
+MUST static bool
+go_to(struct again *a, int64_t offset, struct err *e)
+{
+    a->used = true;
+    if (offset >= a->next && offset - a->next <= PASS_MAX)
+        return true;
+    consumer_batch_clear(&a->batch);
+    a->at = 0;
+    a->next = offset;
+    return consumer_seek(a->from, offset, e);
+}
+
 MUST static bool
 again_of(struct refetch *f, const struct apply_table *t, int32_t partition, int64_t offset,
          struct again **out, struct err *e)
@@ -53,11 +71,11 @@ again_of(struct refetch *f, const struct apply_table *t, int32_t partition, int6
     for (size_t i = 0; i < f->len; i++) {
         *out = f->list + i;
         if ((*out)->table == t && (*out)->partition == partition)
-            return true;
+            return go_to(*out, offset, e);
     }
     f->list = mem_realloc(f->list, (f->len + 1) * sizeof *f->list);
     struct again *a = f->list + f->len;
-    *a = (struct again){.table = t, .partition = partition};
+    *a = (struct again){.table = t, .partition = partition, .next = offset, .used = true};
     if (!consumer_open(f->consumer, t->topic, partition, offset, &a->from, e))
         return false;
     consumer_batch_init(&a->batch, 100);
@@ -75,18 +93,22 @@ find(struct lane *l, struct again *a, int64_t offset, const struct consumer_mess
     for (;;) {
         for (; a->at < a->batch.n; a->at++) {
             *out = a->batch.msgs + a->at;
-            if ((*out)->offset == offset)
+            a->next = (*out)->offset;
+            if (a->next == offset)
                 return true;
-            if ((*out)->offset > offset)
+            if (a->next > offset)
                 return err_set(e, MR_KAFKA_LOST, "%s:%d offset %" PRId64 " is gone",
                                a->table->topic, a->partition, offset);
+            a->next++;
         }
         a->at = 0;
         if (stop_asked(&l->run->stop) || clock_mono_ms() > until)
             return err_set(e, MR_KAFKA_ERROR, "%s:%d offset %" PRId64 " was not read again",
                            a->table->topic, a->partition, offset);
-        if (!consumer_poll(a->from, &a->batch, POLL_MS, e))
+        if (!consumer_poll(a->from, &a->batch, POLL_MS, e)) {
+            a->next = INT64_MAX; /* it is in error until a seek */
             return false;
+        }
     }
 }
 
@@ -113,12 +135,9 @@ refetch_row(struct lane *l, const struct apply_table *t, int32_t partition,
     return true;
 }
 
-void
-refetch_end(struct lane *l)
+static void
+close_all(struct refetch *f)
 {
-    struct refetch *f = l->refetch;
-    if (!f)
-        return;
     for (size_t i = 0; i < f->len; i++) {
         consumer_batch_free(&f->list[i].batch);
         consumer_close(f->list[i].from);
@@ -127,10 +146,30 @@ refetch_end(struct lane *l)
 }
 
 void
+refetch_end(struct lane *l)
+{
+    struct refetch *f = l->refetch;
+    size_t kept = 0;
+    for (size_t i = 0; f && i < f->len; i++) {
+        struct again *a = f->list + i;
+        if (a->used) {
+            a->used = false;
+            f->list[kept++] = *a;
+            continue;
+        }
+        consumer_batch_free(&a->batch);
+        consumer_close(a->from);
+    }
+    if (f)
+        f->len = kept;
+}
+
+void
 refetch_free(struct refetch *f)
 {
     if (!f)
         return;
+    close_all(f);
     consumer_free(f->consumer);
     free(f->list);
     free(f);
