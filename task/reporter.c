@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -298,16 +299,23 @@ entry_of(struct reporter *r, const char *key)
     return s->v.ptr;
 }
 
+static bool
+other_state(const struct json *a, const struct json *b)
+{
+    return a == NULL || strcmp(json_get_str(a, "state", ""), json_get_str(b, "state", "")) != 0;
+}
+
 void
 reporter_keep(struct reporter *r, const char *key, struct json *value, enum reporter_when when,
               bool alive)
 {
     thread_lock(&r->lock);
     struct entry *n = entry_of(r, key);
+    bool urgent = when == REPORT_URGENT || other_state(n->value, value);
     json_free(n->value);
     n->value = value;
     n->dirty = true;
-    n->urgent = n->urgent || when == REPORT_URGENT;
+    n->urgent = n->urgent || urgent;
     n->alive = alive;
     thread_unlock(&r->lock);
 }

@@ -1,8 +1,9 @@
 /* Reporter: writes a worker's records of millrace.status: beats, claims, units, tables.
  *
- * Its own thread and idempotent producer. A kept record is written soon when urgent, else at
- * most once a second, when it changed; a unit's every 5 s anyway. Nothing waits for it: while
- * Kafka is away only the latest of each key is kept. Thread: calls from any. Owner: the worker.
+ * Its own thread and idempotent producer. A kept record is written soon when it is urgent or
+ * its "state" is another one, else at most once a second, when it changed; a unit's every 5 s
+ * anyway. Nothing waits for it: while Kafka is away only the latest of each key is kept.
+ * Thread: calls from any. Owner: the worker.
  */
 #ifndef MILLRACE_TASK_REPORTER_H
 #define MILLRACE_TASK_REPORTER_H
