@@ -155,6 +155,7 @@ add_table(struct gather *g, const struct json *j, const struct half *h)
         t->load_total = s.rows_total;
     }
     if (!capture || g->task->sink_type == TASK_SINK_KAFKA) {
+        t->known_at_target = true;
         t->s = s;
         t->source_us = us;
     } else if (s.state == STATUS_TABLE_STOPPED || s.state == STATUS_TABLE_LOADING ||
@@ -288,10 +289,23 @@ decide_state(struct gather *g)
     }
 }
 
+/* Tables are found one by one: apply may have met none but loaded ones yet. */
+static bool
+has_table_on_its_way(const struct gather *g)
+{
+    for (size_t i = 0; i < g->out->tables_len; i++) {
+        const struct summary_table *t = &g->out->tables[i];
+        if (!t->known_at_target && t->s.state != STATUS_TABLE_STOPPED &&
+            t->s.state != STATUS_TABLE_DROPPED)
+            return true;
+    }
+    return false;
+}
+
 static void
 decide_phase(struct gather *g)
 {
-    g->out->phase = STATUS_INCREMENTAL;
+    g->out->phase = has_table_on_its_way(g) ? STATUS_FULL_LOAD : STATUS_INCREMENTAL;
     for (size_t i = 0; i < g->halves_len; i++) {
         const struct half *h = &g->halves[i];
         enum status_phase p = h->known ? h->s.phase : STATUS_INITIALIZATION;

@@ -24,6 +24,7 @@ enum summary_reason {
 struct summary_table {
     struct status_table s; /* by apply where it has one, else by capture */
     uint64_t source_us;    /* complete up to; 0: not yet */
+    bool known_at_target;  /* apply has said something of it */
     uint64_t load_rows;    /* by capture */
     uint64_t load_total;
 };

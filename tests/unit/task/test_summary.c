@@ -237,6 +237,48 @@ tables_follow_their_half_or_lag_behind_it(void **state)
 }
 
 static void
+table_of(struct status_map *m, const struct task *t, const char *half, const char *name,
+         enum status_table_state state)
+{
+    char key[80];
+    struct json *j = status_table_to_json(&(struct status_table){
+        .db = "a", .table = name, .state = state, .follows = state == STATUS_TABLE_STREAMING});
+    json_set(j, "inc", status_hex(t->inc));
+    snprintf(key, sizeof(key), "%s/%s/a.%s", t->id, half, name);
+    put(m, key, j);
+}
+
+static void
+phase_is(const struct task *t, const struct status_map *m, enum status_phase phase)
+{
+    struct summary s;
+    summary_make(t, m, NOW_MS, &s);
+    assert_int_equal(s.phase, phase);
+    summary_free(&s);
+}
+
+static void
+a_task_follows_when_apply_has_met_every_table(void **state)
+{
+    struct task *t = sample_task(TASK_ACCOUNT, NULL);
+    struct status_map m = {0};
+    both_say(&m, t, STATUS_RUNNING);
+    table_of(&m, t, "capture/0", "x", STATUS_TABLE_STREAMING);
+    table_of(&m, t, "capture/0", "y", STATUS_TABLE_STREAMING);
+    table_of(&m, t, "capture/0", "gone", STATUS_TABLE_DROPPED);
+    table_of(&m, t, "capture/0", "keyless", STATUS_TABLE_STOPPED);
+    table_of(&m, t, "table", "x", STATUS_TABLE_STREAMING);
+    phase_is(t, &m, STATUS_FULL_LOAD);
+    table_of(&m, t, "table", "y", STATUS_TABLE_STREAMING);
+    phase_is(t, &m, STATUS_INCREMENTAL);
+    t->sink_type = TASK_SINK_KAFKA;
+    table_of(&m, t, "capture/0", "z", STATUS_TABLE_STREAMING);
+    phase_is(t, &m, STATUS_INCREMENTAL);
+    status_map_free(&m);
+    task_unref(t);
+}
+
+static void
 a_status_reads_as_it_was_written(void **state)
 {
     struct arena a;
@@ -283,6 +325,7 @@ main(void)
         cmocka_unit_test(an_error_that_is_waited_out_keeps_the_task_running),
         cmocka_unit_test(what_an_older_incarnation_said_does_not_count),
         cmocka_unit_test(tables_follow_their_half_or_lag_behind_it),
+        cmocka_unit_test(a_task_follows_when_apply_has_met_every_table),
         cmocka_unit_test(a_status_reads_as_it_was_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
