@@ -2,10 +2,13 @@
 
 MILLRACE_BUILD    folder of the binaries (build/faults/bin)
 MILLRACE_WORK     where the servers' data and logs go (a temporary folder, removed when all tests passed)
+
+Several pytest processes (-n) have servers, ports and folders of their own.
 """
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,11 +27,13 @@ def pytest_addoption(parser):
 @pytest.fixture(scope="session")
 def work(request):
     given = os.environ.get("MILLRACE_WORK")
-    folder = Path(given) if given else Path(tempfile.mkdtemp(prefix="millrace-"))
+    process = os.environ.get("PYTEST_XDIST_WORKER", "")
+    folder = Path(given) / process if given else Path(tempfile.mkdtemp(prefix="millrace-"))
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
     if given or request.session.testsfailed:
-        print(f"\nlogs kept in {folder}")
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\nlogs kept in {folder}", file=sys.stderr)
     else:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -9,11 +9,11 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from stack import HERE, Kafka, KafkaProxy, Mariadb, Mysql80, Mysql97, wait_until
 
 
-# A server that replaces its program as often as its second argument says before it is ready.
+# A server that replaces its program as often as its second argument says before it is ready; what stays names the folder.
 SERVER = """#!/bin/sh
 [ "$2" -gt 0 ] && exec "$0" "$1" $(($2 - 1))
 echo ready
-exec sleep 60 "$1"
+exec tail -f "$1server"
 """
 
 
