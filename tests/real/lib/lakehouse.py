@@ -211,7 +211,8 @@ def check_ranges(lake, table, task):
 
 
 def path_of(location):
-    return location.removeprefix("file://")
+    """Of a local file; Java says file:/path."""
+    return location.removeprefix("file://").removeprefix("file:")
 
 
 def reached(loaded):
