@@ -205,6 +205,28 @@ previous_metadata_goes_only_when_the_table_says_so(void **state)
     world_end(&w);
 }
 
+static void
+of_a_dropped_table_only_the_metadata_goes(void **state)
+{
+    (void)state;
+    struct world w = world_begin();
+    uint64_t size = 0;
+    append(w.table, "f");
+    const char *location = w.table->state.metadata->location;
+    char *rows = mem_printf("%s/data/millrace-rows.parquet", location);
+    char *none = mem_printf("%s-other", location);
+    MUST_PASS(storage_put(w.table->catalog->storage, rows, BYTES_LIT("rows"), &must_e));
+    expire_dropped(w.table->catalog->storage, none);
+    assert_true(metadata_files(w.folder) > 1);
+    expire_dropped(w.table->catalog->storage, location);
+    assert_int_equal(metadata_files(w.folder), 0);
+    MUST_PASS(storage_size(w.table->catalog->storage, rows, &size, &must_e));
+    assert_int_equal(size, 4);
+    free(rows);
+    free(none);
+    world_end(&w);
+}
+
 static size_t
 would_expire(const struct lake_table *t, struct expire_conf conf)
 {
@@ -286,6 +308,7 @@ main(void)
         cmocka_unit_test(a_file_with_more_than_a_fifth_deleted_is_written_again_alone),
         cmocka_unit_test(many_commits_leave_few_files_for_few_rewrites),
         cmocka_unit_test(previous_metadata_goes_only_when_the_table_says_so),
+        cmocka_unit_test(of_a_dropped_table_only_the_metadata_goes),
         cmocka_unit_test(snapshots_go_by_age_and_count_and_not_behind_the_one_to_keep),
         cmocka_unit_test(a_commit_that_is_asked_to_stop_tries_no_second_time),
     };
