@@ -178,19 +178,21 @@ def upsert(rig):
 
 
 class Clock(threading.Thread):
-    """One row a few milliseconds, and when each was committed."""
+    """So many rows a second, in transactions of so many, and when each was committed."""
 
-    def __init__(self, source, table, seconds):
+    def __init__(self, source, table, seconds, rate=200, rows=1):
         super().__init__(daemon=True)
-        self.source, self.table, self.seconds, self.committed = source, table, seconds, []
+        self.source, self.table, self.seconds, self.rate, self.rows, self.committed = source, table, seconds, rate, rows, []
 
     def run(self):
         with self.source.connect(autocommit=True) as connection, connection.cursor() as cursor:
-            end = time.monotonic() + self.seconds
-            while time.monotonic() < end:
-                cursor.execute(f"insert into bench.{self.table} (id) values ({len(self.committed)})")
-                self.committed.append(time.time())
-                time.sleep(0.004)
+            begin = time.monotonic()
+            while time.monotonic() < begin + self.seconds:
+                first = len(self.committed)
+                cursor.execute(f"insert into bench.{self.table} (id) values " +
+                               ",".join(f"({n})" for n in range(first, first + self.rows)))
+                self.committed += [time.time()] * self.rows
+                time.sleep(max(0, begin + len(self.committed) / self.rate - time.monotonic()))
 
 
 def seen_rows(lake, name, clock):
@@ -230,6 +232,40 @@ def freshness(rig):
             say("  s " + ", ".join(f"{k} {v:.3g}" for k, v in found.items()))
             d.drop(task)
     return {"lake-freshness": rounds}
+
+
+STEADY = {"iceberg.commit.ms": 1000, "iceberg.snapshots.age.ms": 5000}
+
+
+def steady_late(rig, upkeep):
+    """Of 5,000 rows a second: the 99th of a hundred, seconds; with many commits a compaction, or without any upkeep."""
+    settings = {**rig.settings, **STEADY, "iceberg.maintain.ms": 1000 if upkeep else 0}
+    with rig.deployment(settings) as d:
+        worker, name = d.start_both()[1], rig.name("s")
+        rig.source.execute("create database if not exists bench", f"create table bench.{name} (id bigint primary key)")
+        lake = fresh_lake(rig, name)
+        task = d.create(name, rig.source, lake, None, f"bench.{name}", partitions=1)
+        d.wait_state(task, phase="Incremental Sync")
+        clock = Clock(rig.source, name, 30, 5000, 50)
+        clock.start()
+        seen = seen_rows(lake, f"bench.{name}", clock)
+        late = sorted(b - a for a, b in zip(clock.committed, seen))
+        assert len(late) == len(clock.committed) == rows_where(lake, f"bench.{name}")
+        compactions = worker.log.count(f"event=lake_compacted task={task.name} ")
+        assert (compactions > 1) == upkeep
+        say(f"  {'upkeep' if upkeep else 'none'}: s p50 {late[len(late) // 2]:.3g}, p99 {late[len(late) * 99 // 100]:.3g}, "
+            f"max {late[-1]:.3g}, {len(late) / 30:.0f} rows/s, compactions {compactions}")
+        d.drop(task)
+        return late[len(late) * 99 // 100]
+
+
+def steady(rig):
+    """How much later rows come when small files are compacted and snapshots expire all the while."""
+    rounds = []
+    for _ in range(rig.rounds):
+        without, ours = steady_late(rig, False), steady_late(rig, True)
+        rounds.append({"value": ours - without, "ours": ours, "limit": without, "load": os.getloadavg()[0]})
+    return {"lake-steady": rounds}
 
 
 # ---- scans: no server takes part ----

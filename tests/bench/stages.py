@@ -359,4 +359,4 @@ def parquet(rig):
 ALONE = {"parquet", "lake-sink", "lake-scan"}  # stages without servers
 STAGES = {"load": load, "stream": stream, "apply": apply, "upsert": upsert, "parquet": parquet, "lake-sink": lake_stages.sink,
           "lake-scan": lake_stages.scan, "lake-append": lake_stages.append, "lake-upsert": lake_stages.upsert,
-          "lake-freshness": lake_stages.freshness, "memory": memory, "latency": latency}
+          "lake-freshness": lake_stages.freshness, "lake-steady": lake_stages.steady, "memory": memory, "latency": latency}

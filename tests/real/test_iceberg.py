@@ -138,6 +138,24 @@ def lake_tables(lake):
     return [t for space in catalog.list_namespaces() for t in catalog.list_tables(space)]
 
 
+def test_rows_that_find_no_room_are_read_twice_and_arrive_once(binaries, kafka, tmp_path, mysql97):
+    name = "lake_twice"
+    mysql97.execute(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}",
+                    f"CREATE TABLE {name}.t (k INT PRIMARY KEY, v INT, s VARCHAR(300))")
+    lake = Lakehouse(tmp_path / "lake")
+    with Deployment(binaries, kafka, tmp_path, {**QUICK, "iceberg.memory.bytes": "4MiB"}) as d:
+        worker = d.start_both()[1]
+        task = d.create(name, mysql97, lake, databases=name)
+        d.wait_state(task, phase="Incremental Sync")
+        mysql97.execute("SET cte_max_recursion_depth = 100000",  # each is a cut of more than the 2 MiB that may wait
+                        f"INSERT INTO {name}.t WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < 20000) "
+                        "SELECT k, k, REPEAT(k, 40) FROM n",
+                        f"UPDATE {name}.t SET v = -v", f"DELETE FROM {name}.t WHERE k % 3 = 0",
+                        f"UPDATE {name}.t SET s = REPEAT('x', k % 300) WHERE k % 5 > 0")
+        equal(d, task, lake, mysql97, [f"{name}.t"])
+        assert "event=rows_read_twice" in worker.log
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["soft", "history"])
 def test_deleted_rows_stay_in_soft_and_every_change_in_history(binaries, kafka, tmp_path, mysql97, mode):
