@@ -120,6 +120,10 @@ steps_intent_version(const struct checkpoint *ck);
 /* What an event without a step changes in own.next. */
 void
 steps_note(struct apply_table *t, const struct job_event *ev);
+/* Drops the hidden table of a load that will not end. If that fails a table is left that nobody
+ * reads: it is said, nothing else. */
+void
+steps_clear_away(struct lane *l, struct apply_table *t, const char *hidden);
 /* What the stored checkpoint says of where rows go. */
 void
 steps_refresh(struct apply_table *t);

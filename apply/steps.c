@@ -142,6 +142,17 @@ look(struct lane *l, struct apply_table *t, const char *table, const struct tabl
     return l->run->ops->look(l->sink, t->to_db, table, version, out, e);
 }
 
+void
+steps_clear_away(struct lane *l, struct apply_table *t, const char *hidden)
+{
+    struct err e = {0};
+    const struct sink_step gone = {
+        .what = SINK_REMOVE, .db = t->to_db, .table = hidden, .to = t->own.plan->table};
+    if (!l->run->ops->ddl(l->sink, &gone, &e))
+        log_warn("hidden_table_left", F_STR("task", l->run->task->name), F_STR("table", hidden),
+                 F_ERR(&e));
+}
+
 /* ---- intents ---- */
 
 static struct json *

@@ -132,6 +132,21 @@ def test_a_rename_that_cannot_be_followed_is_loaded_under_the_new_name(request, 
         d.wait(lambda: states(d, task) == {"plain": "dropped at the source", "one": "dropped at the source"}, lambda: states(d, task))
 
 
+def test_a_load_that_a_rename_ends_leaves_no_table_behind(request, binaries, kafka, tmp_path):
+    """Under the name that is being loaded again stands another table."""
+    s = Site(request, "mysql97", "rencut")
+    with Deployment(binaries, kafka, tmp_path) as d:
+        capture, apply = d.start_both()
+        task = d.create("rencut", s.source, s.target, f"rencut:{s.to}")
+        s.arrives(d, task)
+        capture.freeze()
+        s.run("ALTER TABLE {d}.one MODIFY name VARCHAR(39)", "UPDATE {d}.one SET n = n + 1", "RENAME TABLE {d}.one TO {d}.was, {d}.two TO {d}.one", "DROP TABLE {d}.was")
+        capture.thaw()
+        s.arrives(d, task, skip=("two", "was"))
+        assert re.search(r"event=table_resync .*\bone\b", apply.log) and "step=swap" in apply.log, "a load was begun, and the rename followed"
+        d.wait(lambda: not s.target.execute(f"SHOW TABLES FROM {s.to} LIKE '\\_millrace%'"), "no hidden table is there", 20)
+
+
 def test_a_rename_onto_rows_that_are_not_the_tasks_stops_the_table_until_they_are_gone(request, binaries, kafka, tmp_path):
     s = Site(request, "mysql97", "renocc")
     with Deployment(binaries, kafka, tmp_path) as d:
