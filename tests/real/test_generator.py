@@ -1,5 +1,7 @@
 """Random schemas and workloads, source against target, workers killed in between.
 
+The long seeds run side by side, SIDE at a time, through one pair of workers: a seed waits most of its time.
+
 `./run test` runs the seeds of QUICK; `./run faults --seeds A-B` the seeds A to B (1-500 without it). A seed replays alone:
 --seeds N-N. Seeds that passed with this commit are kept in MILLRACE_SEEDS_DONE (a file), if set, and not run again.
 The report counts rows per type and event over all seeds of the run; an empty cell fails the long run."""
@@ -9,8 +11,10 @@ import os
 import random
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,6 +26,8 @@ from lib.workload import Marker
 
 QUICK = (1, 2, 3, 4, 5)
 LONG = (1, 500)
+SIDE = 3
+PATIENCE = 120  # seconds; a machine that does much else is slow
 PAIRS = [("mysql97", "mariadb"), ("mysql80", "mysql97"), ("mariadb", "mysql97"), ("mysql97", "mysql80"), ("mariadb", "mariadb"),
          ("mysql97", "mysql97")]
 
@@ -35,6 +41,7 @@ class Done:
                                      cwd=Path(__file__).parent).stdout.strip()
         self.count = Counter()
         self.seeds = set()
+        self.lock = threading.Lock()
         if self.path and os.path.exists(self.path):
             for line in Path(self.path).read_text().splitlines():
                 entry = json.loads(line)
@@ -49,10 +56,11 @@ class Done:
     def passed(self, seed, world, seconds):
         entry = {"commit": self.commit, "seed": seed, "seconds": round(seconds, 1),
                  "count": [[*key, n] for key, n in sorted(world.count.items())]}
-        self.add(entry)
-        if self.path:
-            with open(self.path, "a") as file:
-                file.write(json.dumps(entry) + "\n")
+        with self.lock:
+            self.add(entry)
+            if self.path:
+                with open(self.path, "a") as file:
+                    file.write(json.dumps(entry) + "\n")
 
     def report(self):
         lines = [f"{len(self.seeds)} seeds at {self.commit}", f"{'type':20}" + "".join(f"{e:>10}" for e in EVENTS)]
@@ -81,10 +89,15 @@ def workers(binaries, kafka, tmp_path_factory):
         yield d
 
 
+KILLING = threading.Lock()
+EDITING = threading.Lock()  # of two edits of tasks at once one is refused
+
+
 def kill(d, r):
     worker = r.choice(d.workers)
-    worker.kill(signal.SIGKILL)
-    worker.start()
+    with KILLING:
+        worker.kill(signal.SIGKILL)
+        worker.start()
 
 
 def check(d, task, source, target, database, to_database, world):
@@ -99,8 +112,8 @@ def check(d, task, source, target, database, to_database, world):
         assert not stopped, "\n".join(line[:900] for line in stopped)
         return marker.arrived(target, to_database)
 
-    d.wait(arrived, f"marker of {to_database}", 40)
-    end = time.monotonic() + 30
+    d.wait(arrived, f"marker of {to_database}", PATIENCE)
+    end = time.monotonic() + PATIENCE
     while found := differences(source, target, database, to_database, world):
         arrived()
         assert time.monotonic() < end, "\n".join(map(str, found))
@@ -111,15 +124,15 @@ def check(d, task, source, target, database, to_database, world):
 def run_seed(seed, d, source, target, done, ddl, steps=120):
     r = random.Random(f"run {seed}")
     database, to_database = f"g{seed}", f"g{seed}_to"
-    print(f"generator: seed {seed}, {source.script} -> {target.script}")
     begin = time.monotonic()
     source.execute(f"DROP DATABASE IF EXISTS {database}")
     target.execute(f"DROP DATABASE IF EXISTS {to_database}")
     world = World(seed, source, database, ddl=ddl)
     world.create()
     world.load(r.randrange(60, 200))
-    task = d.create(f"g{seed}", source, target, databases=f"{database}:{to_database}", format=r.choice(("avro", "json")),
-                    delivery=r.choice(("exactly-once", "fast")), consistency=r.choice(("table", "task")))
+    with EDITING:
+        task = d.create(f"g{seed}", source, target, databases=f"{database}:{to_database}", format=r.choice(("avro", "json")),
+                        delivery=r.choice(("exactly-once", "fast")), consistency=r.choice(("table", "task")))
     kills = {r.randrange(steps) for _ in range(2)}
     try:
         for step in range(steps):
@@ -127,12 +140,13 @@ def run_seed(seed, d, source, target, done, ddl, steps=120):
             if step in kills:
                 kill(d, r)
         check(d, task, source, target, database, to_database, world)
-    except BaseException:
-        print("\n".join(s[:300] for s in world.statements[-40:]), dict(world.refused))
+    except BaseException as failure:
+        failure.add_note("\n".join([f"seed {seed}, {source.script} -> {target.script}", *(s[:300] for s in world.statements[-40:]), str(dict(world.refused))]))
         raise
     finally:
         world.close()
-        d.drop(task)
+        with EDITING:
+            d.drop(task)
     source.execute(f"DROP DATABASE {database}")
     target.execute(f"DROP DATABASE {to_database}")
     done.passed(seed, world, time.monotonic() - begin)
@@ -160,11 +174,21 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("long_seed", chosen(metafunc.config))
 
 
+@pytest.fixture(scope="module")
+def runs(request, workers, done):
+    """Seed -> its run, going on beside the others."""
+    seeds = [seed for seed in chosen(request.config) if seed not in done.seeds]
+    pairs = {seed: servers(request, seed) for seed in seeds}
+    with ThreadPoolExecutor(SIDE) as pool:
+        yield {seed: pool.submit(run_seed, seed, workers, *pairs[seed], done, 0.1) for seed in seeds}
+        pool.shutdown(cancel_futures=True)
+
+
 @pytest.mark.slow
-def test_a_random_database_under_ddl_arrives(request, workers, done, long_seed):
-    if long_seed in done.seeds:
+def test_a_random_database_under_ddl_arrives(runs, long_seed):
+    if long_seed not in runs:
         pytest.skip("passed with this commit")
-    run_seed(long_seed, workers, *servers(request, long_seed), done, ddl=0.1)
+    runs[long_seed].result()
 
 
 @pytest.mark.slow

@@ -31,8 +31,15 @@ def place_in(table, column, where):
     table.columns.insert(at, column)
 
 
-def add(world, table, name=None):
+def fresh_column(world, name=None):
     column = world.column(name=name)
+    if column.kind.cell == "geometry":  # NOT NULL would put values without bytes into the rows, which are no geometries
+        column.null = True
+    return column
+
+
+def add(world, table, name=None):
+    column = fresh_column(world, name)
     where = place(world, table)
     if alter(world, table, f"ADD COLUMN {column.definition()}{where}"):
         place_in(table, column, where)
@@ -41,7 +48,7 @@ def add(world, table, name=None):
 
 
 def add_two(world, table):
-    first, second = world.column(), world.column()
+    first, second = fresh_column(world), fresh_column(world)
     if alter(world, table, f"ADD ({first.definition()}, {second.definition()})"):
         table.columns += [first, second]
 
@@ -67,7 +74,7 @@ def drop_and_add(world, table):
     column = pick(world, table)
     if not column:
         return
-    again = world.column(name=column.name)
+    again = fresh_column(world, column.name)
     if world.r.random() < 0.5:
         if alter(world, table, f"DROP COLUMN {q(column.name)}, ADD COLUMN {again.definition()}"):
             table.columns[table.columns.index(column)] = again
@@ -145,7 +152,7 @@ def convert(world, table):
     column = pick(world, table)
     if not column:
         return
-    fresh = world.column(name=column.name)
+    fresh = fresh_column(world, column.name)
     if alter(world, table, f"MODIFY {fresh.definition()}"):
         column.kind, column.null, column.default, column.invisible = fresh.kind, fresh.null, fresh.default, fresh.invisible
 
@@ -242,7 +249,7 @@ def away_and_back(world, table):
 def gh_ost(world, table):
     """The statements of gh-ost, and of pt-online-schema-change: copy into a shadow, swap by RENAME."""
     shadow, old = f"_{table.name[:58]}_gho", f"_{table.name[:58]}_del"
-    column = world.column()
+    column = fresh_column(world)
     if table.name.startswith("_") or not do(world, f"CREATE TABLE {q(shadow)} LIKE {q(table.name)}"):
         return
     names = ", ".join(q(c.name) for c in table.written())
