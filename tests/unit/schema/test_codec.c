@@ -93,7 +93,7 @@ check_value(const struct row_encoder *enc, const struct row_decoder *dec,
     if (!row_encode_value(enc, c, &b, &e))
         fail_msg("%s", e.text);
     struct bytes msg = exact(&b, &owner);
-    uint32_t image_at;
+    uint32_t image_at = 0;
     if (!row_decode(dec, msg, &a, &got, &e) || !row_decode_head(dec, msg, &head, &image_at, &e))
         fail_msg("%s\n%.*s", e.text, (int)msg.n, (const char *)msg.p);
     expect_head(c, avro_conf.inc, &got);
