@@ -11,6 +11,7 @@ struct reading {
     struct arena arena; /* of the queries' rows */
     struct buf where;   /* table_schema = '...' AND table_name = '...' */
     bool maria;
+    bool escaped;   /* expressions, and encoded twice */
     bool versioned; /* MariaDB: WITH SYSTEM VERSIONING */
 };
 
@@ -88,6 +89,13 @@ type_of(struct bytes data_type, const char *column, enum column_type *out, struc
                    (const char *)data_type.p);
 }
 
+/* What stands behind a backslash. */
+static uint8_t
+unescaped(uint8_t c)
+{
+    return c == 'n' ? '\n' : c == 'r' ? '\r' : c == '0' ? 0 : c;
+}
+
 /* The next label of enum('a','b''c'): quotes doubled, NUL, newline, return and backslash behind
  * a backslash. */
 static struct bytes
@@ -103,10 +111,8 @@ take_label(struct reader *r, struct arena *a)
             break;
         if (c == '\'')
             c = reader_u8(r);
-        else if (c == '\\' && reader_left(r)) {
-            c = reader_u8(r);
-            c = c == 'n' ? '\n' : c == 'r' ? '\r' : c == '0' ? 0 : c;
-        }
+        else if (c == '\\' && reader_left(r))
+            c = unescaped(reader_u8(r));
         out[n++] = c;
     }
     return bytes_of(out, n);
@@ -135,16 +141,35 @@ set_labels(struct reading *rd, struct column *c, struct bytes column_type, struc
     c->labels = labels;
 }
 
-/* MySQL escapes quotes and backslashes of an expression once more. */
+/* MySQL 8 and 9 give an expression's UTF-8 as if it were latin1, encoded once more (seen on
+ * 8.0.31 and 9.7.4, whatever the session's character set). Text that is not such stays. */
+static struct bytes
+once_encoded(struct bytes text, struct arena *a)
+{
+    uint8_t *out = arena_alloc(a, text.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+        if (c >= 0x80 && ((c != 0xc2 && c != 0xc3) || i + 1 == text.n))
+            return text;
+        out[n++] = c < 0x80 ? c : (uint8_t)(c << 6 | (text.p[++i] & 0x3f));
+    }
+    return text_is_utf8(bytes_of(out, n)) ? bytes_of(out, n) : text;
+}
+
+/* MySQL escapes quotes, backslashes and newlines of an expression once more, 5.7 does not. */
 static const char *
 expression_sql(const struct reading *rd, struct bytes expression, struct arena *a)
 {
     char *text = arena_alloc(a, expression.n + 1);
     size_t n = 0;
+    if (rd->escaped)
+        expression = once_encoded(expression, a);
     for (size_t i = 0; i < expression.n; i++) {
-        if (!rd->maria && expression.p[i] == '\\' && i + 1 < expression.n)
-            i++;
-        text[n++] = (char)expression.p[i];
+        uint8_t c = expression.p[i];
+        if (rd->escaped && c == '\\' && i + 1 < expression.n)
+            c = unescaped(expression.p[++i]);
+        text[n++] = (char)c;
     }
     text[n] = '\0';
     return text;
@@ -434,10 +459,12 @@ definition_read(struct mysql_conn *c, const struct collations *cs,
                 const struct source_name *name, enum definition_kind *kind, struct table **out,
                 struct err *e)
 {
+    const struct mysql_server *server = mysql_conn_server(c);
     struct reading rd = {
         .conn = c,
         .collations = cs,
-        .maria = mysql_conn_server(c)->flavor == MYSQL_FLAVOR_MARIADB,
+        .maria = server->flavor == MYSQL_FLAVOR_MARIADB,
+        .escaped = server->flavor == MYSQL_FLAVOR_MYSQL && server->version >= 80000,
     };
     *out = NULL;
     arena_init(&rd.arena, 0);
