@@ -108,7 +108,7 @@ def check(d, task, source, target, database, to_database, world):
 
     def arrived():
         stopped = [line for w in d.workers for line in w.log.splitlines()
-                   if "event=table_stopped" in line and (f"unit={task.name}" in line or f"task={task.name}" in line)]
+                   if ("event=table_stopped" in line or "event=task_failed" in line) and (f"unit={task.name}" in line or f"task={task.name}" in line)]
         assert not stopped, "\n".join(line[:900] for line in stopped)
         return marker.arrived(target, to_database)
 
