@@ -281,10 +281,12 @@ def test_a_thawed_worker_lets_the_unit_go(start, task, kafka):
 
 
 def test_an_outage_of_kafka_moves_nothing(start, task, kafka):
+    """One worker may find the broker again 1.5 s after the other (its reconnect.backoff.max.ms, and half as much by chance)."""
+    patient = ("--set", "heartbeat.ms=200", "--set", "heartbeat.dead.ms=2500")
     _, id = task()
-    a = start("--name", "a", *QUICK)
+    a = start("--name", "a", *patient)
     a.event("unit_claimed")
-    b = start("--name", "b", *QUICK)
+    b = start("--name", "b", *patient)
     b.event("worker_ready")
     kafka.kill9()
     time.sleep(3)
