@@ -413,7 +413,8 @@ poll_until_error(struct consumer *c, const char *what, int64_t offset)
     bool ok = true;
     size_t n = 0;
     uint64_t t0 = clock_mono_us();
-    for (int i = 0; ok && i < 200 && n == 0; i++) {
+    /* of an unknown topic the library speaks after 10 s, and 10 s later it is believed */
+    for (int i = 0; ok && i < 400 && n == 0; i++) {
         ok = consumer_poll(part, &b, 100, &e);
         n += b.n;
     }
