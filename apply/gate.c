@@ -13,7 +13,7 @@
 #include "apply/gate_core.h"
 #include "base/mem.h"
 
-#define ROWS_KEEP 16384 /* a partition's, between batches */
+#define ROWS_KEEP 1024 /* a partition's, between batches */
 
 struct gate *
 gate_new(const struct gate_conf *c)
@@ -644,16 +644,22 @@ gate_part_last(const struct gate *g, uint32_t part)
     return p->last;
 }
 
-/* Empty: what one large transaction needed is not kept for ever. */
+/* What a large unit needed is not kept for ever: there may be many partitions. */
 static void
 rows_trim(struct gate_part *p)
 {
-    p->row_head = p->row_len = 0;
-    if (p->row_cap <= ROWS_KEEP)
+    size_t n = kept(p);
+    if (p->row_cap <= ROWS_KEEP || n > p->row_cap / 4) {
+        if (!n)
+            p->row_head = p->row_len = 0;
         return;
-    free(p->rows);
-    p->rows = NULL;
-    p->row_cap = 0;
+    }
+    if (n)
+        memmove(p->rows, &p->rows[p->row_head], n * sizeof *p->rows);
+    p->row_head = 0;
+    p->row_len = n;
+    p->row_cap = 2 * n > ROWS_KEEP ? 2 * n : ROWS_KEEP;
+    p->rows = mem_realloc(p->rows, p->row_cap * sizeof *p->rows);
 }
 
 void
@@ -665,8 +671,7 @@ gate_take(struct gate *g, uint32_t table, const struct gate_decision *d)
         p->row_head += p->take;
         p->judged -= p->take;
         p->take = 0;
-        if (p->row_head == p->row_len)
-            rows_trim(p);
+        rows_trim(p);
     }
     if (!d->ready)
         return;

@@ -606,10 +606,17 @@ memory_of_a_large_unit_is_given_back(void **state)
     progress(&b, touching(1, 0, 100000, 100000, 100000, 0, 0));
     struct gate_decision d = decide(&b);
     assert_true(d.ready);
+    for (uint64_t seq = 100002; seq <= 101500; seq++) /* of the next unit */
+        row(&b, 0, 1, seq);
     take(&b, &d);
-    assert_int_equal(b.g->parts[b.part[0]].row_cap, 0);
-    row(&b, 0, 1, 100001);
-    progress(&b, touching(1, 100000, 100001, 1, 100001, 0, 0));
+    assert_true(b.g->parts[b.part[0]].row_cap <= 3000);
+    progress(&b, touching(1, 100000, 101500, 1499, 101500, 0, 0));
+    d = decide(&b);
+    assert_int_equal(d.rows, 1499);
+    take(&b, &d);
+    assert_true(b.g->parts[b.part[0]].row_cap <= 1024);
+    row(&b, 0, 1, 101501);
+    progress(&b, touching(1, 101500, 101501, 1, 101501, 0, 0));
     assert_true(decide(&b).ready);
     gate_free(b.g);
 }
