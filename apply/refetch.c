@@ -136,13 +136,10 @@ refetch_row(struct lane *l, const struct apply_table *t, int32_t partition,
 }
 
 static void
-close_all(struct refetch *f)
+close_again(struct again *a)
 {
-    for (size_t i = 0; i < f->len; i++) {
-        consumer_batch_free(&f->list[i].batch);
-        consumer_close(f->list[i].from);
-    }
-    f->len = 0;
+    consumer_batch_free(&a->batch);
+    consumer_close(a->from);
 }
 
 void
@@ -150,18 +147,18 @@ refetch_end(struct lane *l)
 {
     struct refetch *f = l->refetch;
     size_t kept = 0;
-    for (size_t i = 0; f && i < f->len; i++) {
+    if (!f)
+        return;
+    for (size_t i = 0; i < f->len; i++) {
         struct again *a = f->list + i;
         if (a->used) {
             a->used = false;
             f->list[kept++] = *a;
-            continue;
+        } else {
+            close_again(a);
         }
-        consumer_batch_free(&a->batch);
-        consumer_close(a->from);
     }
-    if (f)
-        f->len = kept;
+    f->len = kept;
 }
 
 void
@@ -169,7 +166,8 @@ refetch_free(struct refetch *f)
 {
     if (!f)
         return;
-    close_all(f);
+    for (size_t i = 0; i < f->len; i++)
+        close_again(f->list + i);
     consumer_free(f->consumer);
     free(f->list);
     free(f);

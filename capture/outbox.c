@@ -8,7 +8,7 @@
 
 #define TOPIC_TIMEOUT_MS 30000
 #define SLICE            256
-#define RECORD_OVERHEAD  36 /* varints of a record of format 2 */
+#define WIRE_OVERHEAD    36 /* varints of a record of format 2 */
 
 struct slot {
     char *topic;
@@ -75,7 +75,7 @@ outbox_slot(struct outbox *o, const char *topic, int32_t partition, int64_t limi
 static size_t
 wire_bytes(const struct block_record *r)
 {
-    return block_record_bytes(r) + RECORD_OVERHEAD;
+    return block_record_bytes(r) + WIRE_OVERHEAD;
 }
 
 /* ---- blocks in ---- */

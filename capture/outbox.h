@@ -19,11 +19,11 @@
 #include "capture/block.h"
 #include "kafka/producer.h"
 
-/* The producer's batch.size, less the head of a request. */
-#define OUTBOX_BATCH_BYTES (((size_t)1 << 20) - 1024)
-#define OUTBOX_BATCH_ROWS  2048U
-#define OUTBOX_LEAST_BYTES ((size_t)128 << 10)
-#define OUTBOX_SENT        32768U
+#define OUTBOX_REQUEST_BYTES ((size_t)1 << 20)             /* the producer's batch.size */
+#define OUTBOX_BATCH_BYTES   (OUTBOX_REQUEST_BYTES - 1024) /* less the head of a request */
+#define OUTBOX_BATCH_ROWS    2048U
+#define OUTBOX_LEAST_BYTES   ((size_t)128 << 10)
+#define OUTBOX_SENT          32768U
 
 struct outbox;
 

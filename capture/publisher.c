@@ -61,8 +61,9 @@ open_producers(struct publisher *p, struct err *e)
     struct producer_conf c = p->conf.rows;
     c.delivered = outbox_delivered;
     c.delivered_ctx = p->outbox;
-    /* A full batch is sent at once; a smaller one after the linger or at the flush. */
+    /* A batch of the outbox fits one request (outbox.h). */
     c.batch_messages = OUTBOX_BATCH_ROWS;
+    c.batch_bytes = (int)OUTBOX_REQUEST_BYTES;
     c.transactional_id = p->transactional_id;
     if (!producer_new(&c, &p->control, e))
         return false;

@@ -107,8 +107,8 @@ def test_a_partly_published_transaction_that_is_gone_stops_the_task_also_when_no
     site.stops()
 
 
-@pytest.mark.parametrize("site", [pytest.param(s.values[0], marks=SLOW) if hasattr(s, "values") else pytest.param(s, marks=SLOW) for s in SERVERS],
-                         ids=IDS, indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("site", SERVERS, ids=IDS, indirect=True)
 def test_whole_transactions_that_others_replaced_stop_the_task(site):
     """More are written than were lost: each number that was captured is there again."""
     capture = site.d.start("capture")
