@@ -10,6 +10,15 @@
  *
  * What is durable: the checkpoint rows of the target, nothing else (see lane.c). A run that
  * ends, however it ends, is begun again from them.
+ *
+ * Memory, M = apply.memory.bytes, each part bounded by waiting:
+ *   rows kept until their cut is complete, and those of jobs   M / 2; intake takes no row when
+ *                                                              it is full (read.c, pace.c)
+ *   what librdkafka has fetched, of all tables                 M / 8 and ROWS_QUEUED messages,
+ *                                                              then no fetch; one answer more
+ *   a lane: fold, cells, text of a statement                   4 x 3 MiB (batch.c, the sink)
+ *   the gate, of a kept row                                    40 bytes
+ * and the process itself, some 20 MiB. 10 tables at full rate: `./run bench memory`.
  */
 #ifndef MILLRACE_APPLY_APPLY_H
 #define MILLRACE_APPLY_APPLY_H
@@ -33,8 +42,12 @@ struct apply_run {
     struct sink_manner manner; /* the sink's */
     struct gate *gate;
     struct log_reader *progress;
-    struct consumer *data;
-    struct consumer *ends; /* read_uncommitted, for end offsets */
+    struct consumer *data;       /* all rows: one queue */
+    struct consumer_batch batch; /* taken from it */
+    size_t batch_at;             /* its next message */
+    int64_t wait_progress;       /* an unknown schema in it: read the progress topic up to here;
+                                    -1: none */
+    struct consumer *ends;       /* read_uncommitted, for end offsets */
     struct admin *admin;
     struct apply_table **tables; /* [i] is the gate's table i */
     size_t tables_len;
@@ -51,7 +64,8 @@ struct apply_run {
     unsigned in_flight;
     atomic_size_t rows_used; /* bytes of kept rows, in queues and jobs */
     size_t rows_max;
-    struct apply_table *focus; /* only it may read; NULL: all */
+    size_t thin_tables;
+    struct apply_table *focus; /* of those far behind only it is read; NULL: see pace.c */
     size_t part_rows_max;      /* rows of one fold */
     bool by_task;
     int64_t start; /* offset from which the progress topic was read */
@@ -72,6 +86,10 @@ struct apply_run {
 /* Tables and gate as if nothing had been read. Before any job. */
 void
 run_forget_tables(struct apply_run *r);
+
+/* No room for rows but thin ones. */
+bool
+run_is_full(const struct apply_run *r);
 
 /* ---- intake.c ---- */
 /* Until the stop is asked or an error ends the run. */

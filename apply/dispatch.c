@@ -138,6 +138,7 @@ check_thin(struct apply_table *t)
         if (t->parts[i].rows.n)
             return;
     t->thin = false;
+    t->run->thin_tables--;
 }
 
 MUST static bool
@@ -375,32 +376,49 @@ ask_ends(struct apply_run *r, struct err *e)
     return ok;
 }
 
-/* Memory is full of rows whose cut is not complete: the table with most of them goes on without
- * keeping their bytes. */
+static size_t
+bytes_kept(const struct apply_table *t)
+{
+    size_t bytes = 0;
+    for (size_t k = 0; k < t->parts_len; k++)
+        bytes += t->parts[k].rows.bytes;
+    return bytes;
+}
+
 static void
+make_thin(struct apply_table *t)
+{
+    for (size_t k = 0; k < t->parts_len; k++)
+        fifo_thin(&t->parts[k].rows);
+    t->run->thin_tables += !t->thin;
+    t->thin = true;
+}
+
+/* Memory is full of rows whose cut is not complete: the table with most of them goes on without
+ * keeping their bytes; where none has any, all do. */
+MUST static bool
 relieve(struct apply_run *r)
 {
-    if (r->in_flight || atomic_load(&r->rows_used) < r->rows_max)
-        return;
+    if (r->in_flight || !run_is_full(r))
+        return false;
     struct apply_table *most = NULL;
     size_t most_bytes = 0;
     for (size_t i = 0; i < r->tables_len; i++) {
-        size_t bytes = 0;
-        for (size_t k = 0; k < r->tables[i]->parts_len; k++)
-            bytes += r->tables[i]->parts[k].rows.bytes;
-        if (bytes > most_bytes) {
-            most_bytes = bytes;
-            most = r->tables[i];
-        }
+        size_t bytes = bytes_kept(r->tables[i]);
+        if (bytes <= most_bytes)
+            continue;
+        most_bytes = bytes;
+        most = r->tables[i];
     }
-    if (!most)
-        return;
-    for (size_t k = 0; k < most->parts_len; k++)
-        fifo_thin(&most->parts[k].rows);
-    most->thin = true;
+    if (!most && r->thin_tables == r->tables_len)
+        return false;
+    for (size_t i = 0; i < r->tables_len; i++)
+        if (!most || r->tables[i] == most)
+            make_thin(r->tables[i]);
     metric_add(r->m_thin, 1);
-    log_info("rows_read_twice", F_STR("task", r->task->name), F_STR("table", most->target),
-             F_U64("bytes", most_bytes));
+    log_info("rows_read_twice", F_STR("task", r->task->name),
+             F_STR("table", most ? most->target : "all"), F_U64("bytes", most_bytes));
+    return true;
 }
 
 bool
@@ -420,7 +438,7 @@ dispatch_all(struct apply_run *r, bool *worked, struct err *e)
             return false;
     *worked |= sent;
     if (!sent)
-        relieve(r);
+        *worked |= relieve(r);
     if (!ask_ends(r, e))
         return false;
     tables_rest(r);

@@ -115,20 +115,7 @@ results(struct apply_run *r, bool *worked, struct err *e)
     return true;
 }
 
-static void
-wake_parts(struct apply_run *r)
-{
-    consumer_fd_clear(r->data);
-    for (struct consumer_partition *c; (c = consumer_ready(r->data)) != NULL;) {
-        struct apply_part *p = consumer_ctx(c);
-        if (!p)
-            continue;
-        p->more = true;
-        tables_wake(p->table);
-    }
-}
-
-/* What nothing told of: checkpoints of quiet tables, a partition whose end moved unseen. */
+/* What nothing told of: checkpoints of quiet tables. */
 static void
 sweep(struct apply_run *r)
 {
@@ -136,12 +123,8 @@ sweep(struct apply_run *r)
     if (now - r->swept_us < SWEEP_US)
         return;
     r->swept_us = now;
-    for (size_t i = 0; i < r->tables_len; i++) {
-        struct apply_table *t = r->tables[i];
-        for (size_t k = 0; k < t->parts_len; k++)
-            t->parts[k].more = t->parts[k].from != NULL;
-        tables_touch(t);
-    }
+    for (size_t i = 0; i < r->tables_len; i++)
+        tables_touch(r->tables[i]);
 }
 
 static void
@@ -154,22 +137,13 @@ wait(struct apply_run *r)
         {.fd = consumer_fd(r->data), .events = POLLIN},
     };
     /* rows that have no room to go must not wake us again and again */
-    bool full = atomic_load(&r->rows_used) >= r->rows_max;
-    (void)poll(fds, full ? 3 : 4, WAIT_MS);
-}
-
-static bool
-fd_ready(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    return poll(&p, 1, 0) > 0;
+    (void)poll(fds, run_is_full(r) ? 3 : 4, WAIT_MS);
 }
 
 MUST static bool
 turn(struct apply_run *r, bool *worked, struct err *e)
 {
-    if (fd_ready(consumer_fd(r->data)))
-        wake_parts(r);
+    consumer_fd_clear(r->data);
     struct err trouble = {0};
     if (!consumer_trouble(r->data, &trouble))
         log_debug("kafka_trouble", F_ERR(&trouble));

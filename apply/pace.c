@@ -1,14 +1,17 @@
 /* Pace: which tables are read at the same time.
  *
- * Every open partition holds at least one Kafka batch (up to 1 MiB) in its queue, whether it is
- * polled or not. A table that is far behind (hot) therefore has its turn: PACE_HOT_PARTS
- * partitions are open among the hot tables, the others are closed and wait; a turn ends at the
- * end of the topic, after TURN_BYTES or after TURN_US, if another table waits. Tables that keep
- * up stay open, their queues are small. A closed partition goes on where it was read to; what
- * was queued of it is fetched again, which TURN_BYTES keeps cheap.
+ * Open partitions share one bounded queue, so their number costs no memory; but rows wait in
+ * memory for their cut, and are complete the sooner the fewer tables they are of. A table that
+ * is far behind (hot) therefore has its turn: PACE_HOT_PARTS partitions are open among the hot
+ * tables, the others are closed and wait; a turn ends at the end of the topic, after TURN_BYTES
+ * or after TURN_US, if another table waits. Tables that keep up stay open. A closed partition
+ * goes on where it was read to; what was queued of it is fetched again, which TURN_BYTES and
+ * the bound of the queue keep cheap.
  *
- * When half of the memory for rows is taken, only one table goes on: the one with most rows
- * waiting for their cut, so that it is complete before the memory is full.
+ * When half of the memory for rows is taken, only one hot table goes on: the one with most rows
+ * waiting for their cut, for a turn, so that it is complete before the memory is full. When it
+ * is full, only those go on that keep no more rows (thin). With consistency task a cut needs
+ * all tables: they go on in turns as long as there is room.
  *
  * Nothing here decides what is applied: a table whose turn it is not is merely later. Thread:
  * intake.
@@ -53,8 +56,8 @@ pace_eof(struct apply_table *t)
     t->turn_bytes = 0;
 }
 
-static void
-rest(struct apply_table *t)
+void
+pace_rest(struct apply_table *t)
 {
     for (size_t i = 0; i < t->parts_len; i++)
         tables_close_part(t->parts + i);
@@ -71,7 +74,6 @@ resume(struct apply_table *t, struct err *e)
         if (!consumer_open(t->run->data, t->topic, p->id, p->next, &p->from, e))
             return err_wrap(e, "%s", t->topic);
         consumer_set_ctx(p->from, p);
-        p->more = true;
         p->eof = false;
     }
     tables_wake(t);
@@ -119,25 +121,45 @@ turn_over(const struct apply_table *t)
     return t->turn_bytes >= TURN_BYTES || clock_mono_us() - t->turn_us >= TURN_US;
 }
 
-/* The open table that has most rows, if memory is scarce; NULL: all may read. */
-static struct apply_table *
-focus_of(struct apply_run *r)
+static size_t
+rows_waiting(const struct apply_table *t)
 {
-    struct apply_table *most = NULL;
-    size_t most_bytes = 0;
-    if (atomic_load_explicit(&r->rows_used, memory_order_relaxed) < r->rows_max / 2)
+    size_t bytes = 0;
+    for (size_t k = 0; k < t->parts_len; k++)
+        bytes += t->parts[k].rows.bytes + t->parts[k].rows.n;
+    return bytes;
+}
+
+/* The hot table that goes on alone, if memory is scarce; NULL: there is no need. */
+static struct apply_table *
+focus_of(const struct apply_run *r)
+{
+    struct apply_table *most = NULL, *now = r->focus;
+    if (r->by_task ||
+        atomic_load_explicit(&r->rows_used, memory_order_relaxed) < r->rows_max / 2)
         return NULL;
+    if (now && now->open && now->hot && !turn_over(now) && (now->thin || !r->thin_tables))
+        return now;
     for (size_t i = 0; i < r->tables_len; i++) {
         struct apply_table *t = r->tables[i];
-        size_t bytes = 1;
-        for (size_t k = 0; k < t->parts_len; k++)
-            bytes += t->parts[k].rows.bytes + t->parts[k].rows.n;
-        if (t->state == TABLE_RUNNING && t->open && t->hot && bytes > most_bytes) {
-            most_bytes = bytes;
+        if (t->state != TABLE_RUNNING || (t->open && !t->hot) || (r->thin_tables && !t->thin))
+            continue;
+        if (!most || rows_waiting(t) > rows_waiting(most))
             most = t;
-        }
     }
     return most;
+}
+
+/* Only the focus, and tables that keep no more rows, go on among the hot ones. */
+MUST static bool
+concentrate(struct apply_run *r, struct err *e)
+{
+    for (size_t i = 0; i < r->tables_len; i++) {
+        struct apply_table *t = r->tables[i];
+        if (t->state == TABLE_RUNNING && t->open && t->hot && !t->thin && t != r->focus)
+            pace_rest(t);
+    }
+    return r->focus->open || resume(r->focus, e);
 }
 
 bool
@@ -147,19 +169,21 @@ pace_turn(struct apply_run *r, struct err *e)
     if (!r->pace_presses && now - r->pace_us < LOOK_US)
         return true;
     r->pace_us = now;
-    struct turns n = count(r);
     r->focus = focus_of(r);
-    r->pace_presses = n.waiting || r->focus;
+    if (r->focus)
+        return concentrate(r, e);
+    struct turns n = count(r);
+    r->pace_presses = n.waiting;
     while (n.hot_tables > 1 && n.hot_parts > PACE_HOT_PARTS) {
-        rest(n.tired);
+        pace_rest(n.tired);
         n = count(r);
     }
-    if (!n.waiting)
+    if (!n.waiting || (run_is_full(r) && !n.waiting->thin))
         return true;
     if (n.tired && n.hot_parts + n.waiting->parts_len > PACE_HOT_PARTS) {
         if (!turn_over(n.tired))
             return true;
-        rest(n.tired);
+        pace_rest(n.tired);
     }
     return resume(n.waiting, e);
 }

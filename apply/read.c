@@ -9,11 +9,13 @@
  * A row of a schema that no known version has waits until the progress topic was read up to its
  * end as it was when the row was met: a row of ours always comes after its version event. If it
  * is unknown then, it is of another incarnation, and void; were it ours after all, the gate
- * would miss it in a cut's count and stop. The end is asked once for all rows that were fetched
+ * would miss it in a cut's count and stop. The end is asked once for all rows that were polled
  * together: a topic may begin with millions of rows of a task that was dropped.
  *
- * A partition is polled only while there is room for rows. Progress records have their own
- * consumer. Thread: intake.
+ * Rows of all partitions come through one queue. A row that has to wait, for the progress topic
+ * or for room, holds up all behind it; a table for whose rows there is no room while others
+ * need none (thin ones) is closed instead, and goes on later from where it was (pace.c).
+ * Progress records have their own consumer, so they always come. Thread: intake.
  */
 #include "apply/apply.h"
 
@@ -24,7 +26,7 @@
 
 #define SCAN_STEP      2000
 #define COMPACTABLE_MS (12ull * 3600 * 1000) /* half of the topic's compaction lag */
-#define POLLS_A_TURN   4
+#define POLLS_A_TURN   16
 #define AHEAD          2 /* messages */
 
 /* ---- progress ---- */
@@ -272,16 +274,11 @@ plan_of(struct apply_part *p, const struct consumer_message *m, struct plan **ou
             *out = q;
     if (!*out && !tables_plan_of_id(t, id, out, e))
         return false;
-    if (*out) {
-        p->wait_progress = -1; /* the next unknown schema waits for an end of its own */
+    if (*out)
         return true;
-    }
-    if (p->wait_progress < 0 && !log_reader_end(r->progress, &p->wait_progress, e))
+    if (r->wait_progress < 0 && !log_reader_end(r->progress, &r->wait_progress, e))
         return false;
-    if (log_reader_position(r->progress) < p->wait_progress) {
-        *wait = true;
-        return true;
-    }
+    *wait = log_reader_position(r->progress) < r->wait_progress;
     return true;
 }
 
@@ -318,113 +315,123 @@ fetch_ahead(const struct consumer_message *m)
         __builtin_prefetch((const void *)((uintptr_t)m->value.p + 64 * line));
 }
 
-/* The messages of the batch that are left; stops at one that has to wait. */
+/* *stay: the message has to wait, for room or for the progress topic, and all behind it. */
 MUST static bool
-part_drain(struct apply_part *p, struct err *e)
+take_row(struct apply_part *p, const struct consumer_message *m, bool *stay, struct err *e)
 {
     struct apply_run *r = p->table->run;
-    while (p->at < p->batch.n) {
-        const struct consumer_message *m = p->batch.msgs + p->at;
-        if (p->at + AHEAD < p->batch.n)
-            fetch_ahead(m + AHEAD);
-        struct plan *plan = NULL;
-        bool wait = false;
-        if (m->value.p && !plan_of(p, m, &plan, &wait, e))
-            return false;
-        if (wait) {
-            gate_position(r->gate, p->gate, m->offset);
-            return true;
-        }
-        if (plan && !keep_row(p, m, plan, e))
-            return false;
-        p->next = m->offset + 1;
-        p->at++;
+    struct plan *plan = NULL;
+    if (run_is_full(r) && !p->table->thin) {
+        *stay = !r->thin_tables;
+        if (r->thin_tables)
+            pace_rest(p->table);
+        return true;
     }
-    int64_t at = consumer_position(p->from);
-    if (at > p->next)
-        p->next = at;
+    if (m->value.p && !plan_of(p, m, &plan, stay, e))
+        return false;
+    if (*stay) {
+        gate_position(r->gate, p->gate, m->offset);
+        return true;
+    }
+    if (plan && !keep_row(p, m, plan, e))
+        return false;
+    p->next = m->offset + 1;
+    p->eof = false;
     gate_position(r->gate, p->gate, p->next);
+    pace_read(p->table, m->key.n + m->value.n);
     return true;
 }
 
 static void
-note_poll(struct apply_part *p)
+take_end(struct apply_part *p, const struct consumer_message *m)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < p->batch.n; i++)
-        bytes += p->batch.msgs[i].key.n + p->batch.msgs[i].value.n;
-    p->more = p->batch.n > 0;
-    p->wait_progress = -1;
-    if (bytes)
-        p->eof = false;
-    if (p->batch.n || p->batch.eof)
-        p->table->dirty = true;
-    pace_read(p->table, bytes);
-    if (p->batch.eof) {
-        p->eof = true;
-        pace_eof(p->table);
+    if (m->offset > p->next)
+        p->next = m->offset;
+    gate_position(p->table->run->gate, p->gate, p->next);
+    p->eof = true;
+    pace_eof(p->table);
+}
+
+/* The error is its table's, or the run's. */
+MUST static bool
+part_failed(struct apply_part *p, struct err *why, struct err *e)
+{
+    struct apply_table *t = p->table;
+    if (why->class != ERR_TABLE || t->run->by_task) {
+        *e = *why;
+        return false;
     }
+    tables_stop(t, why);
+    return true;
 }
 
 MUST static bool
-part_read(struct apply_part *p, bool *worked, struct err *e)
+take_message(const struct consumer_message *m, bool *stay, struct err *e)
 {
-    for (int i = 0; i < POLLS_A_TURN && p->more; i++) {
-        if (p->at < p->batch.n) {
-            size_t before = p->at;
-            if (!part_drain(p, e))
-                return false;
-            if (p->at < p->batch.n) {
-                *worked |= p->at > before;
-                return true;
-            }
-        }
-        if (!consumer_poll(p->from, &p->batch, 0, e))
-            return err_wrap(e, "%s:%d", p->table->topic, p->id);
-        p->at = 0;
-        note_poll(p);
-        *worked |= p->batch.n > 0;
-        if (!part_drain(p, e))
+    struct apply_part *p = consumer_ctx(m->from);
+    struct err why = {0};
+    bool ok = true;
+    tables_touch(p->table);
+    if (m->kind == CONSUMER_RECORD)
+        ok = take_row(p, m, stay, &why);
+    else if (m->kind == CONSUMER_END)
+        take_end(p, m);
+    else
+        ok = consumer_check(m->from, &why) || err_wrap(&why, "%s:%d", p->table->topic, p->id);
+    return ok || part_failed(p, &why, e);
+}
+
+/* Partitions that the library has doubts of. */
+MUST static bool
+check_parts(struct apply_run *r, struct err *e)
+{
+    for (struct consumer_partition *c; (c = consumer_ready(r->data)) != NULL;) {
+        struct apply_part *p = consumer_ctx(c);
+        struct err why = {0};
+        if (!p || consumer_check(c, &why))
+            continue;
+        err_wrap(&why, "%s:%d", p->table->topic, p->id);
+        if (!part_failed(p, &why, e))
             return false;
-        if (p->at == p->batch.n) {
-            consumer_batch_clear(&p->batch);
-            p->at = 0;
-        }
     }
     return true;
 }
 
-static bool
-has_room(const struct apply_table *t)
-{
-    struct apply_run *r = t->run;
-    if (r->focus && r->focus != t && t->hot)
-        return false;
-    return t->thin || atomic_load_explicit(&r->rows_used, memory_order_relaxed) < r->rows_max;
-}
-
+/* What is left of the batch; *stay: its next message has to wait. */
 MUST static bool
-table_read(struct apply_table *t, bool *worked, struct err *e)
+drain(struct apply_run *r, bool *worked, bool *stay, struct err *e)
 {
-    for (size_t i = 0; i < t->parts_len && has_room(t); i++) {
-        struct err why = {0};
-        if (part_read(t->parts + i, worked, &why))
-            continue;
-        if (why.class != ERR_TABLE || t->run->by_task) {
-            *e = why;
+    while (r->batch_at < r->batch.n) {
+        const struct consumer_message *m = r->batch.msgs + r->batch_at;
+        if (r->batch_at + AHEAD < r->batch.n)
+            fetch_ahead(m + AHEAD);
+        if (m->from && !take_message(m, stay, e))
             return false;
-        }
-        tables_stop(t, &why);
-        return true;
+        if (*stay)
+            return true;
+        r->batch_at++;
+        *worked = true;
     }
+    consumer_batch_clear(&r->batch);
+    r->batch_at = 0;
     return true;
 }
 
 bool
 read_rows(struct apply_run *r, bool *worked, struct err *e)
 {
-    for (struct apply_table *t = r->active; t; t = t->next_active)
-        if (t->state == TABLE_RUNNING && t->open && !table_read(t, worked, e))
+    bool stay = false;
+    if (!check_parts(r, e))
+        return false;
+    for (int i = 0; i < POLLS_A_TURN; i++) {
+        if (!drain(r, worked, &stay, e))
             return false;
-    return true;
+        if (stay)
+            return true;
+        consumer_poll_all(r->data, &r->batch);
+        r->wait_progress = -1;
+        if (!r->batch.n)
+            return true;
+    }
+    return drain(r, worked, &stay, e);
 }

@@ -28,6 +28,8 @@
 #define FETCH_BYTES       ((int64_t)128 << 10) /* at least */
 #define KEEP_BYTES        ((uint64_t)128 << 20)
 #define FETCHES           256 /* that the memory for rows holds */
+#define ROWS_QUEUED       10000
+#define ROWS_A_POLL       500
 
 bool
 apply_wants(void *ctx, const struct task *t)
@@ -109,6 +111,12 @@ open_gate(struct apply_run *r)
     r->gate = gate_new(&conf);
 }
 
+bool
+run_is_full(const struct apply_run *r)
+{
+    return atomic_load_explicit(&r->rows_used, memory_order_relaxed) >= r->rows_max;
+}
+
 void
 run_forget_tables(struct apply_run *r)
 {
@@ -121,16 +129,16 @@ run_forget_tables(struct apply_run *r)
     open_gate(r);
 }
 
-/* The consumer of the rows. Queues of the partitions that pace.c has open at once take a sixth
- * of the memory for rows; a fetch is small, because compressed rows may be many times larger.
- */
+/* The consumer of the rows (apply.h says what of the memory is its). A fetch is small, because
+ * compressed rows may be many times larger. */
 MUST static bool
 open_rows(struct apply_run *r, struct err *e)
 {
-    int64_t budget = (int64_t)r->manner.memory_bytes / 6;
     struct consumer_conf conf;
     consumer_conf_load(&conf, r->config, "millrace-apply");
-    conf.queue_bytes = budget / PACE_HOT_PARTS / 2;
+    conf.shared = true;
+    conf.queue_bytes = (int64_t)r->manner.memory_bytes / 8;
+    conf.queue_messages = ROWS_QUEUED;
     conf.fetch_bytes = (int64_t)r->manner.memory_bytes / FETCHES;
     if (conf.fetch_bytes < FETCH_BYTES)
         conf.fetch_bytes = FETCH_BYTES;
@@ -143,6 +151,7 @@ open_rows(struct apply_run *r, struct err *e)
         if (conf.kafka.properties_n < KAFKA_PROPERTIES_MAX)
             conf.kafka.properties[conf.kafka.properties_n++] =
                 (struct kafka_property){limits[i], fetch_max};
+    consumer_batch_init(&r->batch, ROWS_A_POLL);
     return consumer_new(&conf, &r->data, e);
 }
 
@@ -209,6 +218,7 @@ close_all(struct apply_run *r)
         tables_free(r->tables[i]);
     if (r->progress)
         log_reader_close(r->progress);
+    consumer_batch_free(&r->batch);
     consumer_free(r->data);
     consumer_free(r->ends);
     if (r->admin)

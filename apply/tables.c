@@ -56,8 +56,7 @@ waits(const struct apply_table *t)
     if (t->dirty || t->due_us || t->wants_end_us)
         return true;
     for (size_t i = 0; i < t->parts_len; i++) {
-        const struct apply_part *p = t->parts + i;
-        if (p->more || p->at < p->batch.n || p->rows.n)
+        if (t->parts[i].rows.n)
             return true;
     }
     return false;
@@ -212,8 +211,6 @@ make_parts(struct apply_table *t, size_t n)
         struct apply_part *p = t->parts + i;
         p->table = t;
         p->id = (int32_t)i;
-        p->wait_progress = -1;
-        consumer_batch_init(&p->batch, 500);
         fifo_init(&p->rows, &t->run->rows_used);
     }
 }
@@ -338,12 +335,11 @@ tables_version(struct apply_run *r, const struct progress_record *rec, struct ap
 void
 tables_close_part(struct apply_part *p)
 {
-    consumer_batch_clear(&p->batch);
-    p->at = 0;
-    if (p->from)
-        consumer_close(p->from);
+    if (!p->from)
+        return;
+    consumer_batch_drop(&p->table->run->batch, p->from);
+    consumer_close(p->from);
     p->from = NULL;
-    p->more = false;
 }
 
 static void
@@ -385,7 +381,7 @@ others_read(struct apply_part *p, bool *same, struct err *e)
     struct consumer_partition *from;
     struct consumer_batch b;
     uint64_t until = clock_mono_ms() + OTHERS_WAIT_MS;
-    if (!consumer_open(r->data, p->table->topic, p->id, p->others.offset, &from, e))
+    if (!consumer_open(r->ends, p->table->topic, p->id, p->others.offset, &from, e))
         return false;
     consumer_batch_init(&b, 1);
     bool ok = true;
@@ -437,7 +433,6 @@ tables_open_parts(struct apply_run *r, struct apply_table *t, struct err *e)
              consumer_open(r->data, t->topic, p->id, from, &p->from, e);
         if (ok)
             consumer_set_ctx(p->from, p);
-        p->more = true;
         p->next = from;
         lag += list[n + i].offset - from;
     }
@@ -455,6 +450,8 @@ tables_stop(struct apply_table *t, const struct err *e)
     t->state = TABLE_STOPPED;
     t->err = *e;
     t->reported = false;
+    t->run->thin_tables -= t->thin;
+    t->thin = false;
     gate_table_drop(t->run->gate, t->gate);
     for (size_t i = 0; i < t->parts_len; i++)
         part_close(t->parts + i);
@@ -467,7 +464,6 @@ tables_free(struct apply_table *t)
 {
     for (size_t i = 0; i < t->parts_len; i++) {
         part_close(t->parts + i);
-        consumer_batch_free(&t->parts[i].batch);
     }
     for (struct plan *p = t->plans, *older; p; p = older) {
         older = p->older;

@@ -37,12 +37,8 @@ struct apply_part {
     struct gate_last stored;         /* as the checkpoint said at the start */
     struct gate_last others;         /* last one of other incarnations; offset -1: none */
     struct consumer_partition *from; /* NULL: not open */
-    struct consumer_batch batch;
-    size_t at;             /* next message of batch */
-    int64_t next;          /* the offset after the last record taken */
-    bool eof;              /* its end was reached since it was opened, and nothing came after */
-    bool more;             /* a poll may give something */
-    int64_t wait_progress; /* an unknown schema: read the progress topic up to here; -1: none */
+    int64_t next;                    /* the offset after the last record taken */
+    bool eof; /* its end was reached since it was opened, and nothing came after */
     struct fifo rows;
 };
 
@@ -125,7 +121,7 @@ struct apply_table *
 tables_find(const struct apply_run *r, const char *topic);
 /* Tables that have, or may have, something to do stand in the run's list, so that a turn costs
  * what the active ones cost, however many there are. A table is woken by whatever may give it
- * work (a partition that is ready, a cut that counts rows of it, an event, a result), and now
+ * work (a row, a cut that counts rows of it, an event, a result), and now
  * and then in any case; it leaves the list when nothing is waiting. */
 void
 tables_wake(struct apply_table *t);
@@ -146,7 +142,7 @@ tables_stored(struct apply_run *r, const char *target);
 /* Opens its partitions where the gate says. */
 MUST bool
 tables_open_parts(struct apply_run *r, struct apply_table *t, struct err *e);
-/* Its rows stay, reading may begin again at p->next. */
+/* Its rows stay, reading may begin again at p->next; what was fetched behind it is dropped. */
 void
 tables_close_part(struct apply_part *p);
 /* This table cannot go on; its rows are forgotten. */
@@ -163,6 +159,9 @@ void
 pace_read(struct apply_table *t, uint64_t bytes);
 void
 pace_eof(struct apply_table *t);
+/* Closes it: there is no room for its next row. */
+void
+pace_rest(struct apply_table *t);
 /* Closes and opens tables so that few that are far behind are open at once. */
 MUST bool
 pace_turn(struct apply_run *r, struct err *e);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "kafka/client.h"
@@ -14,11 +15,18 @@
 #define ASK_MS   3000 /* to tell purged from truncated, gone from idle */
 #define DOUBT_MS 500  /* between two looks for a topic that may be gone */
 
+/* What a message says of where it comes from. Without padding: a key of a map. */
+struct place {
+    rd_kafka_topic_t *rkt;
+    int64_t id;
+};
+
 struct consumer_partition {
     struct consumer *c;
     struct consumer_partition *next;
     rd_kafka_topic_t *rkt;
     rd_kafka_queue_t *q;
+    struct place place;
     char *topic;
     int32_t id;
     int64_t position;
@@ -35,6 +43,8 @@ struct consumer_partition {
 
 struct consumer {
     rd_kafka_t *rk;
+    rd_kafka_queue_t *q; /* shared; NULL: each partition has its own */
+    struct map by_place; /* -> struct consumer_partition, if shared */
     int fd;
     struct consumer_partition *open;
     atomic_uint doubted;  /* partitions that are */
@@ -96,7 +106,9 @@ set_limits(rd_kafka_conf_t *rc, const struct consumer_conf *conf, struct err *e)
 {
     int64_t fetch_max = conf->message_max_bytes + conf->fetch_bytes;
     int64_t queue_kbytes = conf->queue_bytes / 1024;
+    int64_t queue_messages = conf->queue_messages ? conf->queue_messages : 100000;
     return client_conf_set_i64(rc, "queued.max.messages.kbytes", queue_kbytes, e) &&
+           client_conf_set_i64(rc, "queued.min.messages", queue_messages, e) &&
            client_conf_set_i64(rc, "max.partition.fetch.bytes", conf->fetch_bytes, e) &&
            client_conf_set_i64(rc, "message.max.bytes", conf->message_max_bytes, e) &&
            client_conf_set_i64(rc, "fetch.max.bytes", fetch_max, e) &&
@@ -122,6 +134,14 @@ set_reading(rd_kafka_conf_t *rc, const struct consumer_conf *conf, struct err *e
            client_conf_set(rc, "fetch.error.backoff.ms", "100", e);
 }
 
+/* From a thread of the library, under the queue's lock. */
+static void
+on_shared(rd_kafka_t *rk, void *opaque)
+{
+    (void)rk;
+    client_eventfd_ring(((struct consumer *)opaque)->fd);
+}
+
 bool
 consumer_new(const struct consumer_conf *conf, struct consumer **out, struct err *e)
 {
@@ -142,6 +162,10 @@ consumer_new(const struct consumer_conf *conf, struct consumer **out, struct err
         return false;
     }
     c->fd = client_eventfd();
+    if (conf->shared) {
+        c->q = rd_kafka_queue_new(c->rk);
+        rd_kafka_queue_cb_event_enable(c->q, on_shared, c);
+    }
     *out = c;
     return true;
 }
@@ -205,14 +229,22 @@ unready(struct consumer_partition *p)
 }
 
 static void
+drop_queue(struct consumer_partition *p)
+{
+    if (p->q != p->c->q) {
+        rd_kafka_queue_cb_event_enable(p->q, NULL, NULL); /* no call is under way afterwards */
+        rd_kafka_queue_destroy(p->q);
+    }
+    p->q = NULL;
+}
+
+static void
 stop(struct consumer_partition *p)
 {
     if (!p->q)
         return;
-    rd_kafka_consume_stop(p->rkt, p->id);
-    rd_kafka_queue_cb_event_enable(p->q, NULL, NULL); /* no call is under way afterwards */
-    rd_kafka_queue_destroy(p->q);
-    p->q = NULL;
+    rd_kafka_consume_stop(p->rkt, p->id); /* what a shared queue has of it is never shown */
+    drop_queue(p);
     unready(p);
 }
 
@@ -231,6 +263,8 @@ release(struct consumer_partition *p)
 {
     stop(p);
     set_doubted(p, false);
+    if (p->c->q)
+        map_del(&p->c->by_place, bytes_of(&p->place, sizeof p->place));
     rd_kafka_topic_destroy(p->rkt);
     free(p->topic);
     free(p);
@@ -245,6 +279,11 @@ consumer_free(struct consumer *c)
         next = p->next;
         release(p);
     }
+    if (c->q) {
+        rd_kafka_queue_cb_event_enable(c->q, NULL, NULL);
+        rd_kafka_queue_destroy(c->q);
+    }
+    map_free(&c->by_place);
     rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     close(c->fd);
     pthread_mutex_destroy(&c->lock);
@@ -265,19 +304,26 @@ library_offset(int64_t offset)
     return RD_KAFKA_OFFSET_TAIL(KAFKA_OFFSET_TAIL(0) - offset);
 }
 
-/* A queue of its own for each start: what an earlier start has queued goes with the old one. */
+static rd_kafka_queue_t *
+own_queue(struct consumer_partition *p)
+{
+    rd_kafka_queue_t *q = rd_kafka_queue_new(p->c->rk);
+    rd_kafka_queue_cb_event_enable(q, on_queued, p);
+    return q;
+}
+
+/* A queue of its own for each start: what an earlier start has queued goes with the old one. In
+ * a shared queue the library tells the two apart. */
 static bool
 start(struct consumer_partition *p, int64_t offset, struct err *e)
 {
-    p->q = rd_kafka_queue_new(p->c->rk);
-    rd_kafka_queue_cb_event_enable(p->q, on_queued, p);
+    p->q = p->c->q ? p->c->q : own_queue(p);
     p->position = offset;
     p->broken = false;
     if (rd_kafka_consume_start_queue(p->rkt, p->id, library_offset(offset), p->q) == 0)
         return true;
     rd_kafka_resp_err_t err = rd_kafka_last_error();
-    rd_kafka_queue_destroy(p->q);
-    p->q = NULL;
+    drop_queue(p);
     client_err(e, err, NULL, "reading %s [%d] from %lld", p->topic, (int)p->id,
                (long long)offset);
     p->broken = true;
@@ -298,6 +344,10 @@ consumer_open(struct consumer *c, const char *topic, int32_t partition, int64_t 
     p->rkt = rd_kafka_topic_new(c->rk, topic, NULL);
     if (!p->rkt)
         mem_die("topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
+    p->place = (struct place){p->rkt, partition};
+    bool fresh;
+    if (c->q)
+        map_put(&c->by_place, bytes_of(&p->place, sizeof p->place), &fresh)->v.ptr = p;
     if (!start(p, offset, e)) {
         consumer_close(p);
         return false;
@@ -403,6 +453,14 @@ consumer_batch_free(struct consumer_batch *b)
     *b = (struct consumer_batch){0};
 }
 
+void
+consumer_batch_drop(struct consumer_batch *b, const struct consumer_partition *p)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->private->views[i].from == p)
+            b->private->views[i].from = NULL;
+}
+
 /* Polling */
 
 /* Below the oldest record: purged by retention. Above the end: the log is not the one it was.
@@ -445,9 +503,11 @@ break_off(struct consumer_partition *p, const rd_kafka_message_t *m)
 }
 
 static void
-view(struct consumer_message *to, const rd_kafka_message_t *m)
+view(struct consumer_message *to, struct consumer_partition *from, const rd_kafka_message_t *m)
 {
     rd_kafka_timestamp_type_t kind;
+    to->kind = CONSUMER_RECORD;
+    to->from = from;
     to->offset = m->offset;
     to->timestamp_ms = rd_kafka_message_timestamp(m, &kind);
     to->key = bytes_of(m->key, m->key_len);
@@ -462,7 +522,7 @@ sort_out(struct consumer_partition *p, struct consumer_batch *b, size_t n)
     for (size_t i = 0; i < n; i++) {
         rd_kafka_message_t *m = v->raw[i];
         if (!m->err && !p->broken) {
-            view(&v->views[b->n++], m);
+            view(&v->views[b->n++], p, m);
             v->raw[v->raw_n++] = m;
             p->position = m->offset + 1;
             b->eof = false;
@@ -511,9 +571,9 @@ look_into(struct consumer_partition *p)
 }
 
 static size_t
-take(struct consumer_partition *p, rd_kafka_message_t **raw, size_t max)
+take(rd_kafka_queue_t *q, rd_kafka_message_t **raw, size_t max)
 {
-    ssize_t n = rd_kafka_consume_batch_queue(p->q, 0, raw, max);
+    ssize_t n = rd_kafka_consume_batch_queue(q, 0, raw, max);
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -524,17 +584,80 @@ consumer_poll(struct consumer_partition *p, struct consumer_batch *b, int timeou
     struct consumer_batch_private *v = b->private;
     consumer_batch_clear(b);
     if (!p->broken) {
-        size_t n = take(p, v->raw, v->max);
+        size_t n = take(p->q, v->raw, v->max);
         if (n == 0 && timeout_ms != 0) {
             v->raw[0] = rd_kafka_consume_queue(p->q, timeout_ms);
             if (v->raw[0])
-                n = 1 + take(p, v->raw + 1, v->max - 1);
+                n = 1 + take(p->q, v->raw + 1, v->max - 1);
         }
         if (n == 0)
             look_into(p);
         sort_out(p, b, n);
     }
     if (!p->broken || b->n > 0)
+        return true;
+    *e = p->why;
+    return false;
+}
+
+/* Messages come in runs of one partition: *last is tried first. */
+static struct consumer_partition *
+partition_of(const struct consumer *c, const rd_kafka_message_t *m,
+             struct consumer_partition *last)
+{
+    const struct place at = {m->rkt, m->partition};
+    if (last && last->place.rkt == at.rkt && last->place.id == at.id)
+        return last;
+    const struct map_slot *slot = map_get(&c->by_place, bytes_of(&at, sizeof at));
+    return slot ? slot->v.ptr : NULL;
+}
+
+/* An end or an error. */
+static void
+add_news(struct consumer_partition *p, struct consumer_batch *b, const rd_kafka_message_t *m)
+{
+    struct consumer_message news = {.from = p, .offset = m->offset, .timestamp_ms = -1};
+    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        news.kind = CONSUMER_END;
+        if (m->offset > p->position)
+            p->position = m->offset;
+    } else {
+        break_off(p, m);
+        news.kind = CONSUMER_FAILED;
+        if (!p->broken)
+            return;
+    }
+    b->private->views[b->n++] = news;
+}
+
+void
+consumer_poll_all(struct consumer *c, struct consumer_batch *b)
+{
+    struct consumer_batch_private *v = b->private;
+    struct consumer_partition *p = NULL;
+    consumer_batch_clear(b);
+    size_t n = take(c->q, v->raw, v->max);
+    for (size_t i = 0; i < n; i++) {
+        rd_kafka_message_t *m = v->raw[i];
+        p = partition_of(c, m, p);
+        if (p && !p->broken && !m->err) {
+            view(&v->views[b->n++], p, m);
+            v->raw[v->raw_n++] = m;
+            p->position = m->offset + 1;
+            continue;
+        }
+        if (p && !p->broken)
+            add_news(p, b, m);
+        rd_kafka_message_destroy(m);
+    }
+}
+
+bool
+consumer_check(struct consumer_partition *p, struct err *e)
+{
+    if (!p->broken)
+        look_into(p);
+    if (!p->broken)
         return true;
     *e = p->why;
     return false;

@@ -2,7 +2,9 @@
  * own queue.
  *
  * One consumer holds the connections; a partition is polled by itself, so a caller that does
- * not want more of it simply does not poll it, and its bounded queue stops the fetching. No
+ * not want more of it simply does not poll it, and its bounded queue stops the fetching. Or,
+ * conf.shared, all partitions have one queue, read by consumer_poll_all, whose bounds hold for
+ * all of them together, however many are open; one that is not wanted has to be closed. No
  * offset is ever committed or reset by the library: an offset that is out of range is an error.
  *
  * Position: the next offset to read. It moves past records that are not shown (transaction
@@ -15,8 +17,9 @@
  * it the partition stays in error until consumer_seek. A broker away is no error: nothing comes
  * until it is back, see consumer_trouble.
  *
- * Memory per open partition: about queue_bytes + one fetch of fetch_bytes (at least the largest
- * message). A batch pins the whole fetch responses its messages came in, so clear it soon.
+ * Memory per open partition (of all of them, if shared): about queue_bytes, some 320 bytes a
+ * message, one answer of a fetch: fetch_bytes, and never less than a batch as it was produced,
+ * unpacked. A batch pins the whole fetch responses its messages came in, so clear it soon.
  * Owner: the caller; close partitions before the consumer. Thread: one per partition;
  * consumer_open/close and consumer_fd by one thread; watermark calls any.
  */
@@ -31,7 +34,9 @@ struct consumer_partition;
 struct consumer_conf {
     struct kafka_settings kafka;
     enum kafka_isolation isolation;
-    int64_t queue_bytes;       /* per partition */
+    int64_t queue_bytes;       /* per partition, or of all */
+    int queue_messages;        /* the same; 0: the library's, 100,000 */
+    bool shared;               /* one queue for all: consumer_poll_all */
     int64_t fetch_bytes;       /* per partition and fetch */
     int64_t message_max_bytes; /* the largest message expected; larger ones still come, alone */
     int fetch_wait_ms; /* how long an idle broker holds a fetch: bounds how late `eof` is */
@@ -64,7 +69,16 @@ consumer_close(struct consumer_partition *p);
 MUST bool
 consumer_seek(struct consumer_partition *p, int64_t offset, struct err *e);
 
+/* What consumer_poll_all gives; consumer_poll gives records only. */
+enum consumer_kind {
+    CONSUMER_RECORD,
+    CONSUMER_END,    /* the end was reached, `offset` is the next one to read */
+    CONSUMER_FAILED, /* consumer_check says why; nothing more of it comes */
+};
+
 struct consumer_message {
+    enum consumer_kind kind;
+    struct consumer_partition *from; /* NULL: see consumer_batch_drop */
     int64_t offset;
     int64_t timestamp_ms; /* -1: none */
     struct bytes key;     /* p NULL: no key */
@@ -87,6 +101,9 @@ void
 consumer_batch_clear(struct consumer_batch *b);
 void
 consumer_batch_free(struct consumer_batch *b);
+/* Before p is closed: what b holds of it has no `from` then. */
+void
+consumer_batch_drop(struct consumer_batch *b, const struct consumer_partition *p);
 
 /* Takes what is queued; if nothing is, waits up to timeout_ms for the first and takes what is
  * there then. True with n = 0 when nothing came, or only the end (`eof`). Never waits for a
@@ -94,6 +111,14 @@ consumer_batch_free(struct consumer_batch *b);
 MUST bool
 consumer_poll(struct consumer_partition *p, struct consumer_batch *b, int timeout_ms,
               struct err *e);
+/* Shared: takes what is queued of all partitions, without waiting; those of one partition in
+ * offset order. */
+void
+consumer_poll_all(struct consumer *c, struct consumer_batch *b);
+/* Shared: of a partition that consumer_ready names, and of one that failed: false with the
+ * error it is in. Asks the brokers when its topic may be gone. */
+MUST bool
+consumer_check(struct consumer_partition *p, struct err *e);
 /* The next offset to read, past records not shown as far as known; before anything came: the
  * offset asked for, or KAFKA_OFFSET_* while that is not resolved. */
 int64_t
@@ -108,16 +133,16 @@ consumer_set_ctx(struct consumer_partition *p, void *ctx);
 void *
 consumer_ctx(const struct consumer_partition *p);
 
-/* One descriptor for all partitions: readable after something was queued to an empty partition.
- * Clear it first, then poll until a poll gives n = 0 (a partition left with records does not
+/* One descriptor for all partitions: readable after something was queued to an empty queue.
+ * Clear it first, then poll until a poll gives n = 0 (a queue left with records does not
  * signal again). */
 int
 consumer_fd(const struct consumer *c);
 void
 consumer_fd_clear(struct consumer *c);
-/* Of many partitions those that are worth a poll, each once until something is queued to it
- * when it is empty; NULL: no more. Clear the descriptor before. By the thread that opens and
- * closes them. */
+/* Of many partitions those that are worth a poll (shared: a check), each once until something
+ * is queued to it when it is empty; NULL: no more. Clear the descriptor before. By the thread
+ * that opens and closes them. */
 struct consumer_partition *
 consumer_ready(struct consumer *c);
 /* Serves the library's own events, as each poll that finds nothing does, and looks for topics
