@@ -54,6 +54,8 @@ struct apply_run {
     struct map by_topic;                      /* -> struct apply_table */
     struct apply_table *active, **active_end; /* see tables_wake */
     uint64_t swept_us;
+    bool swept;     /* all tables were touched, and checkpoints of quiet ones may be due */
+    size_t opening; /* tables in this state */
     struct checkpoint *stored; /* of the claim, by stored_target */
     char **stored_target;
     size_t stored_len;

@@ -4,8 +4,10 @@
  * or ahead of that when it is large, so that a busy target gets ever larger batches and an idle
  * one gets each cut at once. A sink whose commits are dear (sink_manner.gather_us) gets one a
  * table in that time, unless there is enough for one, an event waits, or memory is half full.
- * consistency task: one job of all tables at a boundary cut; when a source transaction has more
- * rows than atomic.rows.max, at any cut (counted and logged).
+ * consistency task: one job of all tables with rows at a boundary cut; when a source
+ * transaction has more rows than atomic.rows.max, at any cut (counted and logged). The
+ * checkpoints of the others follow now and then; a turn costs what the tables cost that have
+ * something to do.
  *
  * gate_take happens here, before the target commits: if the commit does not happen the run ends
  * and begins again from the stored checkpoints. Death at any line loses memory only.
@@ -162,6 +164,12 @@ idle_us(const struct apply_run *r)
     return r->manner.idle_us ? r->manner.idle_us : IDLE_STORE_US;
 }
 
+static bool
+store_due(const struct apply_table *t, uint64_t now)
+{
+    return now - t->stored_us >= idle_us(t->run);
+}
+
 MUST static bool
 take(struct apply_run *r, struct apply_table **tables, size_t n, const struct gate_decision *d,
      struct err *e)
@@ -180,8 +188,8 @@ take(struct apply_run *r, struct apply_table **tables, size_t n, const struct ga
     for (size_t i = 0; i < n; i++) {
         struct job_slice *s = j->slices + i;
         take_rows(tables[i], s);
-        s->store = s->rows || j->event.table == tables[i] || !d->rows ||
-                   now - tables[i]->stored_us >= idle_us(r);
+        s->store =
+            s->rows || j->event.table == tables[i] || !d->rows || store_due(tables[i], now);
     }
     gate_take(r->gate, r->by_task ? GATE_ALL : tables[0]->gate, d);
     for (size_t i = 0; i < n; i++) {
@@ -222,9 +230,9 @@ due(struct apply_run *r, struct apply_table *t, const struct gate_decision *d)
 }
 
 static void
-note_end(struct apply_table *t, const struct gate_decision *d)
+note_end(struct apply_table *t, bool wants_end)
 {
-    if (!d->wants_end)
+    if (!wants_end)
         t->wants_end_us = 0;
     else if (!t->wants_end_us)
         t->wants_end_us = clock_mono_us();
@@ -234,16 +242,14 @@ note_end(struct apply_table *t, const struct gate_decision *d)
 
 /* Keeps the stored checkpoint of a quiet table near the present. */
 MUST static bool
-store_idle(struct apply_run *r, struct apply_table **tables, size_t n, struct err *e)
+store_idle(struct apply_run *r, struct apply_table *t, struct err *e)
 {
-    struct apply_table *t = tables[0];
     struct gate_decision d;
     uint64_t now = clock_mono_us();
-    if (t->in_flight || now - t->stored_us < idle_us(r))
+    if (t->in_flight || !store_due(t, now))
         return true;
     t->stored_us = now;
-    return !gate_idle(r->gate, r->by_task ? GATE_ALL : t->gate, &d) ||
-           take(r, tables, n, &d, e);
+    return !gate_idle(r->gate, t->gate, &d) || take(r, &t, 1, &d, e);
 }
 
 MUST static bool
@@ -277,25 +283,46 @@ dispatch_table(struct apply_run *r, struct apply_table *t, bool *worked, struct 
         t->dirty = false;
         if (!gate_decide(r->gate, t->gate, false, &d, e))
             return err_wrap(e, "%s", t->target);
-        note_end(t, &d);
+        note_end(t, d.wants_end);
         if (d.ready && worth(t, &d) && due(r, t, &d))
             return take_one(r, t, &d, worked, e);
     }
-    return store_idle(r, &t, 1, e);
+    return store_idle(r, t, e);
 }
 
-/* consistency task: every table that is not stopped, or none while one is being opened. */
-static size_t
-running_tables(struct apply_run *r, struct apply_table **out)
+/* consistency task: what a job holds of all tables. */
+static bool
+joins(const struct apply_table *t, const struct gate_decision *d, uint64_t now)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < r->tables_len; i++) {
-        if (r->tables[i]->state == TABLE_OPENING)
-            return 0;
-        if (r->tables[i]->state == TABLE_RUNNING)
-            out[n++] = r->tables[i];
-    }
-    return n;
+    const struct gate *g = t->run->gate;
+    if (t->state != TABLE_RUNNING)
+        return false;
+    for (size_t i = 0; i < t->parts_len; i++)
+        if (gate_part_take(g, t->parts[i].gate))
+            return true;
+    return (d->event && d->event->table == t->gate) || store_due(t, now);
+}
+
+/* Tables with rows to take are active. */
+MUST static bool
+take_group(struct apply_run *r, const struct gate_decision *d, struct err *e)
+{
+    uint64_t now = clock_mono_us();
+    size_t n = 0, cap = 0;
+    if (d->event && d->event->table < r->tables_len)
+        tables_wake(r->tables[d->event->table]);
+    for (struct apply_table *t = r->active; t; t = t->next_active)
+        cap += joins(t, d, now);
+    if (!cap)
+        return true;
+    struct apply_table **tables = mem_array(cap, sizeof *tables);
+    for (struct apply_table *t = r->active; t; t = t->next_active)
+        if (n < cap && joins(t, d, now))
+            tables[n++] = t;
+    tables_touch(tables[0]);
+    bool ok = take(r, tables, n, d, e);
+    free(tables);
+    return ok;
 }
 
 static bool
@@ -307,36 +334,46 @@ torn(struct apply_run *r)
 }
 
 MUST static bool
-dispatch_group(struct apply_run *r, struct apply_table **tables, size_t n, bool *worked,
-               struct err *e)
+decide_group(struct apply_run *r, struct gate_decision *d, struct err *e)
 {
-    struct gate_decision d;
+    if (!gate_decide(r->gate, GATE_ALL, false, d, e))
+        return false;
+    if (d->ready || !torn(r))
+        return true;
+    if (!gate_decide(r->gate, GATE_ALL, true, d, e))
+        return false;
+    if (d->ready) {
+        metric_add(r->m_torn, 1);
+        log_warn("transaction_applied_in_parts", F_STR("task", r->task->name),
+                 F_U64("rows", d->rows), F_U64("atomic_rows_max", r->atomic_rows_max));
+    }
+    return true;
+}
+
+/* consistency task: one job of all tables, once none is being opened. */
+MUST static bool
+dispatch_group(struct apply_run *r, bool *worked, struct err *e)
+{
+    struct gate_decision d = {0};
     bool dirty = false;
-    for (size_t i = 0; i < n; i++) {
-        dirty |= tables[i]->dirty;
-        tables[i]->dirty = false;
+    for (struct apply_table *t = r->active; t; t = t->next_active) {
+        dirty |= t->dirty;
+        t->dirty = false;
     }
     if (dirty) {
-        if (!gate_decide(r->gate, GATE_ALL, false, &d, e))
+        if (!decide_group(r, &d, e))
             return false;
-        if (!d.ready && torn(r)) {
-            if (!gate_decide(r->gate, GATE_ALL, true, &d, e))
-                return false;
-            if (d.ready) {
-                metric_add(r->m_torn, 1);
-                log_warn("transaction_applied_in_parts", F_STR("task", r->task->name),
-                         F_U64("rows", d.rows), F_U64("atomic_rows_max", r->atomic_rows_max));
-            }
-        }
-        for (size_t i = 0; i < n; i++)
-            note_end(tables[i], &d);
-        if (d.ready) {
-            tables_touch(tables[0]);
-            *worked = true;
-            return take(r, tables, n, &d, e);
-        }
+        for (struct apply_table *t = r->active; t; t = t->next_active)
+            note_end(t, d.wants_end && gate_waits(r->gate, t->gate));
     }
-    return store_idle(r, tables, n, e);
+    if (!d.ready && r->swept) {
+        r->swept = false;
+        if (!gate_idle(r->gate, GATE_ALL, &d))
+            return true;
+        return take_group(r, &d, e);
+    }
+    *worked |= d.ready;
+    return !d.ready || take_group(r, &d, e);
 }
 
 static bool
@@ -425,14 +462,8 @@ bool
 dispatch_all(struct apply_run *r, bool *worked, struct err *e)
 {
     bool sent = false;
-    if (r->by_task && r->active) {
-        struct apply_table **tables = mem_array(r->tables_len + 1, sizeof *tables);
-        size_t n = running_tables(r, tables);
-        bool ok = !n || r->in_flight || dispatch_group(r, tables, n, &sent, e);
-        free(tables);
-        if (!ok)
-            return false;
-    }
+    if (r->by_task && r->active && !r->opening && !r->in_flight && !dispatch_group(r, &sent, e))
+        return false;
     for (struct apply_table *t = r->by_task ? NULL : r->active; t; t = t->next_active)
         if (t->state == TABLE_RUNNING && !dispatch_table(r, t, &sent, e))
             return false;

@@ -4,6 +4,9 @@
  * or the next valid one. A row is judged only when it is not above the newest thing read from
  * the progress topic, since only then can no later epoch record (but after loss) make it void.
  * The part judged is sorted by `reach`, so a decision finds its end by bisection.
+ *
+ * With task consistency a decision is for all tables; it costs what those cost that have rows
+ * or needs, see gate.awake.
  */
 #include "apply/gate.h"
 
@@ -43,6 +46,7 @@ gate_free(struct gate *g)
         free(g->parts[i].needs);
     }
     free(g->tables);
+    free(g->awake);
     free(g->parts);
     map_free(&g->by_topic);
     gate_cuts_free(g);
@@ -69,6 +73,7 @@ gate_table_add(struct gate *g, const char *topic, struct cut_id base)
     slot->v.u = id;
     g->unchained++;
     gate_table_chain(g, t);
+    gate_awake_add(g, id);
     return id;
 }
 
@@ -83,6 +88,7 @@ void
 gate_table_drop(struct gate *g, uint32_t table)
 {
     struct gate_table *t = &g->tables[table];
+    gate_wake(g, table);
     t->dropped = true;
     g->unchained -= t->chain == 0;
     t->chain = UINT64_MAX;
@@ -110,6 +116,7 @@ gate_table_find(const struct gate *g, const char *topic, uint32_t *table)
 uint32_t
 gate_part_add(struct gate *g, uint32_t table, int32_t partition, struct gate_last last)
 {
+    gate_wake(g, table);
     if (g->part_count == g->part_cap) {
         g->part_cap = g->part_cap ? g->part_cap * 2 : 16;
         g->parts = mem_realloc(g->parts, g->part_cap * sizeof *g->parts);
@@ -205,6 +212,7 @@ gate_row(struct gate *g, uint32_t part, int64_t offset, const struct identity *i
     if (id->inc != g->conf.inc || id->epoch < t->start.epoch ||
         progress_view_void(g->view, id->epoch, id->seq))
         return true;
+    gate_wake(g, p->table);
     row_append(p, offset, id, bytes);
     *out = GATE_KEEP;
     return true;
@@ -255,6 +263,7 @@ need_now(const struct gate_part *p)
 void
 gate_rejudge(struct gate *g, struct gate_part *p)
 {
+    gate_wake(g, p->table);
     uint64_t base = g->tables[p->table].base.seq;
     for (size_t i = 0; i < kept(p); i++)
         row_at(p, i)->epoch &= ~ROW_VOID;
@@ -347,34 +356,48 @@ part_judge(const struct gate *g, struct gate_part *p, struct err *e)
 
 /* ---- completeness ---- */
 
-/* Iteration over the parts of a table, or of all (GATE_ALL). */
-static struct gate_part *
-part_next(const struct gate *g, uint32_t table, uint32_t *at)
+/* Iteration over a table, or all that are awake (GATE_ALL), and over their parts. */
+struct walk {
+    uint32_t table; /* how many were begun */
+    uint32_t part;
+};
+
+static struct gate_table *
+table_next(const struct gate *g, uint32_t table, struct walk *at)
 {
-    while (table == GATE_ALL && *at < g->part_count) {
-        struct gate_part *p = &g->parts[(*at)++];
-        if (!g->tables[p->table].dropped)
-            return p;
+    at->part = 0;
+    if (table != GATE_ALL)
+        return at->table++ == 0 && !g->tables[table].dropped ? &g->tables[table] : NULL;
+    while (at->table < g->awake_count) {
+        struct gate_table *t = &g->tables[g->awake[at->table++]];
+        if (!t->dropped)
+            return t;
     }
-    const struct gate_table *t = table == GATE_ALL ? NULL : &g->tables[table];
-    while (t && !t->dropped && *at < t->part_count) {
-        uint32_t id = t->parts[(*at)++];
+    return NULL;
+}
+
+static struct gate_part *
+part_of(const struct gate *g, const struct gate_table *t, struct walk *at)
+{
+    while (at->part < t->part_count) {
+        uint32_t id = t->parts[at->part++];
         if (id != UINT32_MAX)
             return &g->parts[id];
     }
     return NULL;
 }
 
-/* The same over tables. */
-static struct gate_table *
-table_next(const struct gate *g, uint32_t table, uint32_t *at)
+static struct gate_part *
+part_next(const struct gate *g, uint32_t table, struct walk *at)
 {
-    if (table != GATE_ALL)
-        return (*at)++ == 0 && !g->tables[table].dropped ? &g->tables[table] : NULL;
-    while (*at < g->table_count) {
-        struct gate_table *t = &g->tables[(*at)++];
-        if (!t->dropped)
-            return t;
+    const struct gate_table *t = NULL;
+    if (at->table)
+        t = &g->tables[table == GATE_ALL ? g->awake[at->table - 1] : table];
+    while (t || (t = table_next(g, table, at)) != NULL) {
+        struct gate_part *p = t->dropped ? NULL : part_of(g, t, at);
+        if (p)
+            return p;
+        t = NULL;
     }
     return NULL;
 }
@@ -400,7 +423,7 @@ part_complete(const struct gate *g, const struct gate_part *p, const struct gate
 static bool
 table_complete(const struct gate *g, uint32_t table, const struct gate_cut *c)
 {
-    uint32_t at = 0;
+    struct walk at = {0};
     for (const struct gate_part *p; (p = part_next(g, table, &at)) != NULL;) {
         if (!part_complete(g, p, c))
             return false;
@@ -412,7 +435,7 @@ table_complete(const struct gate *g, uint32_t table, const struct gate_cut *c)
 static bool
 judge(const struct gate *g, uint32_t table, uint64_t *limit, bool *wants_end, struct err *e)
 {
-    uint32_t at = 0;
+    struct walk at = {0};
     *wants_end = false;
     *limit = UINT64_MAX;
     for (struct gate_part *p; (p = part_next(g, table, &at)) != NULL;) {
@@ -431,12 +454,11 @@ static uint64_t
 base_seq(const struct gate *g, uint32_t table)
 {
     if (table != GATE_ALL)
-        return g->tables[table].base.seq;
-    uint64_t least = UINT64_MAX;
-    for (uint32_t i = 0; i < g->table_count; i++) {
-        if (!g->tables[i].dropped && g->tables[i].base.seq < least)
-            least = g->tables[i].base.seq;
-    }
+        return gate_base(g, &g->tables[table]).seq;
+    uint64_t least = g->asleep ? g->all_base.seq : UINT64_MAX;
+    struct walk at = {0};
+    for (const struct gate_table *t; (t = table_next(g, table, &at)) != NULL;)
+        least = t->base.seq < least ? t->base.seq : least;
     return least;
 }
 
@@ -471,7 +493,7 @@ static uint64_t
 bytes_to(const struct gate *g, uint32_t table, uint64_t seq)
 {
     uint64_t bytes = 0;
-    uint32_t at = 0;
+    struct walk at = {0};
     for (const struct gate_part *p; (p = part_next(g, table, &at)) != NULL;)
         bytes += part_bytes_to(p, seq);
     return bytes;
@@ -513,7 +535,7 @@ fitting(const struct gate *g, uint32_t table, size_t lo, size_t hi)
 static bool
 has_rows(const struct gate *g, uint32_t table, uint64_t seq)
 {
-    uint32_t at = 0;
+    struct walk at = {0};
     for (const struct gate_part *p; (p = part_next(g, table, &at)) != NULL;) {
         size_t n = rows_to(p, seq);
         if (n && row_at(p, n - 1)->reach > (p->last.offset < 0 ? 0 : p->last.seq))
@@ -546,7 +568,7 @@ bounded(const struct gate *g, uint32_t table, size_t lo, const struct gate_cut *
 static void
 decide_rows(struct gate *g, uint32_t table, struct gate_decision *out)
 {
-    uint32_t at = 0;
+    struct walk at = {0};
     for (struct gate_part *p; (p = part_next(g, table, &at)) != NULL;) {
         p->take = rows_to(p, out->cut.seq);
         out->bytes += part_bytes_to(p, out->cut.seq);
@@ -665,7 +687,7 @@ rows_trim(struct gate_part *p)
 void
 gate_take(struct gate *g, uint32_t table, const struct gate_decision *d)
 {
-    uint32_t at = 0;
+    struct walk at = {0};
     for (struct gate_part *p; (p = part_next(g, table, &at)) != NULL;) {
         p->last = gate_part_last(g, (uint32_t)(p - g->parts));
         p->row_head += p->take;
@@ -676,37 +698,47 @@ gate_take(struct gate *g, uint32_t table, const struct gate_decision *d)
     if (!d->ready)
         return;
     size_t i = gate_cut_from(g, d->cut.seq);
-    at = 0;
+    uint64_t chain = i < gate_cut_count(g) ? gate_cut_at(g, i)->chain : g->chain;
+    at = (struct walk){0};
     for (struct gate_table *x; (x = table_next(g, table, &at)) != NULL;) {
         x->base = d->cut;
         g->unchained -= x->chain == 0;
-        x->chain = i < gate_cut_count(g) ? gate_cut_at(g, i)->chain : g->chain;
+        x->chain = chain;
     }
+    if (table == GATE_ALL)
+        g->all_base = d->cut;
 }
 
 void
 gate_done(struct gate *g, uint32_t table, struct cut_id cut)
 {
-    uint32_t at = 0;
+    struct walk at = {0};
     for (struct gate_part *p; (p = part_next(g, table, &at)) != NULL;) {
         while (p->need_head < p->need_at && p->needs[p->need_head].cut.seq <= cut.seq)
             p->need_head++;
     }
-    at = 0;
+    size_t i = gate_cut_from(g, cut.seq);
+    bool known = i < gate_cut_count(g) && gate_cut_at(g, i)->id.seq == cut.seq;
+    at = (struct walk){0};
     for (struct gate_table *x; (x = table_next(g, table, &at)) != NULL;) {
-        size_t i = gate_cut_from(g, cut.seq);
         x->floor = cut;
-        x->floor_chain = 0; /* an event's cut that compaction took is on no chain */
-        if (i < gate_cut_count(g) && gate_cut_at(g, i)->id.seq == cut.seq)
-            x->floor_chain = gate_cut_at(g, i)->chain;
+        /* an event's cut that compaction took is on no chain */
+        x->floor_chain = known ? gate_cut_at(g, i)->chain : 0;
+    }
+    if (table == GATE_ALL) {
+        g->all_floor = cut;
+        g->all_floor_chain = known ? gate_cut_at(g, i)->chain : 0;
     }
     gate_events_done(g, table, cut.seq);
+    if (g->conf.task_consistency)
+        gate_settle(g);
 }
 
 void
 gate_part_rebase(struct gate *g, uint32_t part, struct gate_last last)
 {
     struct gate_part *p = &g->parts[part];
+    gate_wake(g, p->table);
     rows_clear(p);
     p->last = p->judged_last = last;
     p->check_last = last.offset >= 0;
@@ -728,7 +760,8 @@ part_straddles(const struct gate_part *p, uint64_t seq)
 bool
 gate_rebase(struct gate *g, uint32_t table, struct cut_id cut)
 {
-    uint32_t at = 0;
+    gate_wake_all(g);
+    struct walk at = {0};
     for (struct gate_table *x; (x = table_next(g, table, &at)) != NULL;) {
         if (cut.seq < x->floor.seq)
             return false;
@@ -738,7 +771,7 @@ gate_rebase(struct gate *g, uint32_t table, struct cut_id cut)
         gate_table_chain(g, x);
         x->floor_chain = x->chain;
     }
-    at = 0;
+    at = (struct walk){0};
     for (struct gate_part *p; (p = part_next(g, table, &at)) != NULL;) {
         if (part_straddles(p, cut.seq))
             return false;

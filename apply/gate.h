@@ -143,6 +143,9 @@ struct gate_decision {
 MUST bool
 gate_decide(struct gate *g, uint32_t table, bool inside, struct gate_decision *out,
             struct err *e);
+/* Of a decision for all that wants ends: it waits for this table. */
+bool
+gate_waits(const struct gate *g, uint32_t table);
 /* Leading rows of the partition that the last decision of its table decided, void ones
  * included. */
 size_t

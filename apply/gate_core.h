@@ -59,6 +59,7 @@ struct gate_table {
     uint32_t *parts;      /* by partition; UINT32_MAX: none */
     uint32_t part_count;
     bool dropped;
+    bool awake; /* in the gate's list */
 };
 
 /* A cut as a place where a batch may end. */
@@ -84,6 +85,12 @@ struct gate {
     struct gate_table *tables;
     uint32_t table_count, table_cap;
     uint32_t unchained; /* tables whose chain is not known */
+    uint32_t *awake;    /* tables, see gate_awake.c */
+    uint32_t awake_count, awake_cap;
+    uint32_t asleep;        /* tables neither awake nor dropped */
+    struct cut_id all_base; /* of those asleep, as the next two */
+    struct cut_id all_floor;
+    uint64_t all_floor_chain;
     struct map by_topic;
     struct gate_part *parts;
     uint32_t part_count, part_cap;
@@ -101,6 +108,18 @@ struct gate {
 /* gate.c */
 void
 gate_rejudge(struct gate *g, struct gate_part *p);
+/* gate_awake.c */
+void
+gate_awake_add(struct gate *g, uint32_t table); /* a new one */
+void
+gate_wake(struct gate *g, uint32_t table);
+/* Before the chain of those asleep ends, or their base is moved back. */
+void
+gate_wake_all(struct gate *g);
+void
+gate_settle(struct gate *g);
+struct cut_id
+gate_base(const struct gate *g, const struct gate_table *t);
 /* gate_cuts.c */
 struct gate_cut *
 gate_cut_at(const struct gate *g, size_t i); /* i < gate_cut_count, oldest first */

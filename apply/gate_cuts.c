@@ -58,6 +58,14 @@ gate_table_chain(struct gate *g, struct gate_table *t)
     g->unchained -= !known && t->chain;
 }
 
+/* What comes does not follow what was read. */
+static void
+chain_ends(struct gate *g)
+{
+    gate_wake_all(g);
+    g->chain++;
+}
+
 static void
 chains_resolve(struct gate *g, uint64_t seq)
 {
@@ -157,8 +165,8 @@ cuts_prune(struct gate *g)
             continue;
         if (!g->conf.task_consistency)
             table_advance(g, t);
-        if (t->base.seq < least)
-            least = t->base.seq;
+        if (gate_base(g, t).seq < least)
+            least = gate_base(g, t).seq;
     }
     while (gate_cut_count(g) > 1 && gate_cut_at(g, 0)->id.seq < least)
         g->cut_head++;
@@ -222,6 +230,7 @@ cut_needs(struct gate *g, const struct progress_record *r, struct err *e)
         if (!gate_table_find(g, x->topic, &table) || g->tables[table].dropped)
             continue;
         struct gate_table *t = &g->tables[table];
+        gate_wake(g, table);
         if (r->seq <= t->base.seq)
             continue;
         if ((uint32_t)x->partition >= t->part_count || t->parts[x->partition] == UINT32_MAX)
@@ -261,7 +270,7 @@ static bool
 feed_cut(struct gate *g, const struct progress_record *r, bool linked, struct err *e)
 {
     if (!linked)
-        g->chain++;
+        chain_ends(g);
     struct gate_cut c = {
         .id = {r->epoch, r->seq},
         .serial = ++g->serial,
@@ -346,7 +355,7 @@ static bool
 feed_epoch(struct gate *g, const struct progress_record *r, bool linked, struct err *e)
 {
     if (!linked)
-        g->chain++;
+        chain_ends(g);
     if (!epoch_check(g, r, e))
         return false;
     epoch_drop(g, r->seq);
@@ -422,7 +431,7 @@ gate_event_next(const struct gate *g, uint32_t table)
         if (table != GATE_ALL && x->e.table != table)
             continue;
         const struct gate_table *t = &g->tables[x->e.table];
-        if (!t->dropped && x->e.id.seq > t->base.seq &&
+        if (!t->dropped && x->e.id.seq > gate_base(g, t).seq &&
             !progress_view_void(g->view, x->e.id.epoch, x->e.id.seq))
             return x;
     }
@@ -477,7 +486,8 @@ gate_progress(struct gate *g, const struct progress_record *r, struct progress_a
     if (fed.verdict == PROGRESS_IS_CUT)
         return feed_cut(g, r, fed.linked, e);
     if (fed.verdict == PROGRESS_IS_FOREIGN) {
-        g->chain += !fed.linked;
+        if (!fed.linked)
+            chain_ends(g);
         chains_resolve(g, r->seq);
     }
     return true;
@@ -502,6 +512,10 @@ gate_status(const struct gate *g, struct gate_status *out)
     *out = (struct gate_status){.commit_us = g->newest_commit_us, .cuts = gate_cut_count(g)};
     if (out->cuts)
         out->newest = gate_cut_at(g, out->cuts - 1)->id;
-    for (uint32_t i = 0; i < g->part_count; i++)
-        out->rows += g->parts[i].row_len - g->parts[i].row_head;
+    for (uint32_t i = 0; i < g->awake_count; i++) {
+        const struct gate_table *t = &g->tables[g->awake[i]];
+        for (uint32_t k = 0; k < t->part_count; k++)
+            if (t->parts[k] != UINT32_MAX)
+                out->rows += g->parts[t->parts[k]].row_len - g->parts[t->parts[k]].row_head;
+    }
 }

@@ -23,6 +23,7 @@ opened(struct apply_run *r, struct apply_table *t, struct err *e)
     if (t->state != TABLE_OPENING)
         return true;
     t->state = TABLE_RUNNING;
+    r->opening--;
     t->reported = false;
     t->stored_us = clock_mono_us();
     return tables_open_parts(r, t, e);
@@ -123,6 +124,7 @@ sweep(struct apply_run *r)
     if (now - r->swept_us < SWEEP_US)
         return;
     r->swept_us = now;
+    r->swept = true;
     for (size_t i = 0; i < r->tables_len; i++)
         tables_touch(r->tables[i]);
 }

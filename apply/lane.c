@@ -94,9 +94,11 @@ MUST static bool
 write_rows(struct lane *l, struct job *j, struct err *e)
 {
     FAULT("apply.lane.rows");
-    for (size_t i = 0; j && i < j->len; i++)
+    for (size_t i = 0; j && i < j->len; i++) {
         if (j->slices[i].rows && !batch_write(l, j, j->slices + i, e))
             return false;
+        refetch_end(l); /* what is fetched again is of one table at a time */
+    }
     return true;
 }
 
@@ -170,10 +172,9 @@ lane_store(struct lane *l, struct apply_table **tables, size_t n, struct job *j,
     }
     for (unsigned tried = 0;; tried++) {
         arena_reset(&l->points);
-        bool ok = attempt(l, tables, n, j, e);
-        refetch_end(l);
-        if (ok)
+        if (attempt(l, tables, n, j, e))
             break;
+        refetch_end(l);
         l->run->ops->rollback(l->sink);
         if (!try_again(l, j, tried, e))
             return false;

@@ -89,12 +89,12 @@ batch_write(struct lane *l, struct job *j, struct job_slice *s, struct err *e);
 
 /* ---- refetch.c ---- */
 /* Key and value of a thin row, read from Kafka again; asked for in offset order per partition
- * within a batch. In the lane's arena `copies`. */
+ * within a table's rows. In the lane's arena `copies`. */
 MUST bool
 refetch_row(struct lane *l, const struct apply_table *t, int32_t partition,
             const struct fifo_row *thin, const struct fifo_row **out, struct err *e);
 void
-refetch_end(struct lane *l); /* of the batch */
+refetch_end(struct lane *l); /* of a table's rows */
 void
 refetch_free(struct refetch *f);
 

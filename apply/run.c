@@ -123,6 +123,7 @@ run_forget_tables(struct apply_run *r)
     for (size_t i = 0; i < r->tables_len; i++)
         tables_free(r->tables[i]);
     r->tables_len = 0;
+    r->opening = 0;
     map_clear(&r->by_topic);
     r->active = NULL;
     gate_free(r->gate);

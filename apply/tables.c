@@ -241,6 +241,7 @@ table_make(struct apply_run *r, const char *topic, const struct table *version,
     gate_join(t);
     r->tables = mem_realloc(r->tables, (r->tables_len + 1) * sizeof(struct apply_table *));
     r->tables[r->tables_len++] = t;
+    r->opening++;
     bool fresh;
     map_put(&r->by_topic, bytes_str(t->topic), &fresh)->v.ptr = t;
     report_table_start(t);
@@ -447,6 +448,7 @@ tables_stop(struct apply_table *t, const struct err *e)
 {
     if (t->state == TABLE_STOPPED)
         return;
+    t->run->opening -= t->state == TABLE_OPENING;
     t->state = TABLE_STOPPED;
     t->err = *e;
     t->reported = false;

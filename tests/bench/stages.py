@@ -11,6 +11,7 @@ import pymysql
 from rig import COLUMNS, Cpu, Rate, topics, wait_until
 
 SAMPLE = 50  # every so many rows are decoded and compared
+APPLY_MIB_MAX = 90  # in any round of memory
 COMMIT_ROWS = 20000  # of the limits of apply: its own apply.batch.rows
 
 
@@ -272,6 +273,7 @@ def memory(rig):
             rounds.append(found)
             d.drop(task)
             rig.target.execute(*[f"drop table bench.{n}_{copy}" for n in names])
+    assert max(r["apply"] for r in rounds) <= APPLY_MIB_MAX, "a round of apply is above what its budget allows"
     return {f"memory-{half}": [{"value": r[half], "load": r["load"]} for r in rounds] for half in ("capture", "apply")}
 
 

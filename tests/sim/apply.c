@@ -383,6 +383,18 @@ build_ungated(struct apply *a, unsigned lane, unsigned tables)
     a->batch[lane][a->batch[lane][0] ? 1 : 0] = b;
 }
 
+/* Checkpoints of the others stay where they are. */
+static unsigned
+changed(const struct apply *a, unsigned tables, const struct gate_decision *d)
+{
+    unsigned found = 0;
+    for (unsigned p = 0; p < PROGRESS; p++)
+        found |= gate_part_take(a->g, a->part[p]) ? 1u << p / PARTITIONS : 0;
+    for (unsigned t = 0; t < TABLES; t++)
+        found |= d->event && d->event->table == a->table[t] ? 1u << t : 0;
+    return found & tables;
+}
+
 static void
 build(struct apply *a, unsigned lane, unsigned tables, uint64_t r)
 {
@@ -401,6 +413,8 @@ build(struct apply *a, unsigned lane, unsigned tables, uint64_t r)
         (void)gate_idle(a->g, table, &d);
     if (!d.ready)
         return;
+    if (a->w->o->task && r % 5)
+        tables = changed(a, tables, &d);
     struct batch *b = batch_make(a, tables, &d);
     gate_take(a->g, table, &d);
     a->batch[lane][a->batch[lane][0] ? 1 : 0] = b;

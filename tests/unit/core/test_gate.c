@@ -473,6 +473,72 @@ task_consistency_ends_at_boundaries_only(void **state)
     gate_free(b.g);
 }
 
+static struct gate_decision
+decide_all(struct bench *b)
+{
+    struct gate_decision d;
+    struct err e;
+    assert_true(gate_decide(b->g, GATE_ALL, false, &d, &e));
+    return d;
+}
+
+static void
+take_all(struct bench *b)
+{
+    struct gate_decision d = decide_all(b);
+    assert_true(d.ready);
+    gate_take(b->g, GATE_ALL, &d);
+    gate_done(b->g, GATE_ALL, d.cut);
+}
+
+static void
+a_decision_for_all_tables_looks_at_those_that_have_work(void **state)
+{
+    struct bench b =
+        bench_with((struct gate_conf){.task_consistency = true}, (struct cut_id){0, 0}, none);
+    for (int i = 0; i < 2000; i++) {
+        char topic[16];
+        snprintf(topic, sizeof topic, "quiet%d", i);
+        uint32_t table = gate_table_add(b.g, topic, (struct cut_id){0, 0});
+        (void)gate_part_add(b.g, table, 0, none);
+    }
+    progress(&b, epoch_of(1, 0));
+    progress(&b, touching(1, 0, 1, 1, 1, 0, 0));
+    row(&b, 0, 1, 1);
+    take_all(&b);
+    assert_int_equal(b.g->awake_count, 0);
+    assert_int_equal(b.g->asleep, 2001);
+    progress(&b, touching(1, 1, 2, 1, 2, 0, 0));
+    assert_int_equal(b.g->awake_count, 1);
+    assert_false(decide_all(&b).ready);
+    row(&b, 0, 1, 2);
+    take_all(&b);
+    assert_int_equal(b.g->awake_count, 0);
+    gate_free(b.g);
+}
+
+static void
+a_table_that_slept_has_the_base_of_the_last_decision_for_all(void **state)
+{
+    struct bench b =
+        bench_with((struct gate_conf){.task_consistency = true}, (struct cut_id){0, 0}, none);
+    uint32_t quiet = gate_table_add(b.g, "quiet", (struct cut_id){0, 0});
+    uint32_t part = gate_part_add(b.g, quiet, 0, none);
+    progress(&b, epoch_of(1, 0));
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        progress(&b, touching(1, seq - 1, seq, 1, seq, 0, 0));
+        row(&b, 0, 1, seq);
+        take_all(&b);
+    }
+    gate_wake(b.g, quiet);
+    assert_int_equal(b.g->tables[quiet].base.seq, 3);
+    assert_int_equal(b.g->tables[quiet].floor.seq, 3);
+    gate_part_rebase(b.g, part, none);
+    assert_false(gate_rebase(b.g, quiet, (struct cut_id){1, 2})); /* below what was committed */
+    assert_true(gate_rebase(b.g, quiet, (struct cut_id){1, 3}));
+    gate_free(b.g);
+}
+
 static void
 a_batch_takes_the_newest_complete_cut_that_fits(void **state)
 {
@@ -647,6 +713,8 @@ main(void)
         cmocka_unit_test(rows_of_another_incarnation_are_void),
         cmocka_unit_test(rows_of_epochs_before_the_checkpoints_are_dropped),
         cmocka_unit_test(task_consistency_ends_at_boundaries_only),
+        cmocka_unit_test(a_decision_for_all_tables_looks_at_those_that_have_work),
+        cmocka_unit_test(a_table_that_slept_has_the_base_of_the_last_decision_for_all),
         cmocka_unit_test(a_batch_takes_the_newest_complete_cut_that_fits),
         cmocka_unit_test(what_was_taken_comes_back_when_the_commit_did_not_happen),
         cmocka_unit_test(many_cuts_are_added_up_and_no_row_is_lost_by_it),
