@@ -11,14 +11,17 @@
  * What is durable: the checkpoint rows of the target, nothing else (see lane.c). A run that
  * ends, however it ends, is begun again from them.
  *
- * Memory, M = apply.memory.bytes, each part bounded by waiting:
- *   rows kept until their cut is complete, and those of jobs   M / 2; intake takes no row when
- *                                                              it is full (read.c, pace.c)
- *   what librdkafka has fetched, of all tables                 M / 8 and ROWS_QUEUED messages,
- *                                                              then no fetch; one answer more
- *   a lane: fold, cells, text of a statement                   4 x 3 MiB (batch.c, the sink)
- *   the gate, of a kept row                                    40 bytes
- * and the process itself, some 20 MiB. 10 tables at full rate: `./run bench memory`.
+ * Memory, M = apply.memory.bytes (or what the sink's manner says), each part bounded by
+ * waiting:
+ *
+ * - M / 2: rows until their cut is complete, and those of jobs. Intake takes no row when it is
+ *   full (read.c, pace.c); the gate has 40 bytes more of each, twice that while it grows.
+ * - M / 16, at most ROWS_QUEUED messages: what librdkafka has fetched, of all tables; then it
+ *   fetches no more (an answer under way comes on top).
+ * - some 10 MiB: a lane's fold, cells, text of a statement, rows read again.
+ * - some 20 MiB: the process itself; 40 KiB a busy partition.
+ *
+ * `./run bench memory` holds it, 10 tables at full rate.
  */
 #ifndef MILLRACE_APPLY_APPLY_H
 #define MILLRACE_APPLY_APPLY_H

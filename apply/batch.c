@@ -26,8 +26,8 @@
 
 #include "base/mem.h"
 
-#define FOLD_BYTES  ((size_t)3 << 20)
-#define CELLS_BYTES ((size_t)3 << 20)
+#define FOLD_BYTES  ((size_t)2 << 20)
+#define CELLS_BYTES ((size_t)2 << 20)
 #define LIST_MAX    20000u
 
 struct source {

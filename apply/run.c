@@ -138,7 +138,7 @@ open_rows(struct apply_run *r, struct err *e)
     struct consumer_conf conf;
     consumer_conf_load(&conf, r->config, "millrace-apply");
     conf.shared = true;
-    conf.queue_bytes = (int64_t)r->manner.memory_bytes / 8;
+    conf.queue_bytes = (int64_t)r->manner.memory_bytes / 16;
     conf.queue_messages = ROWS_QUEUED;
     conf.fetch_bytes = (int64_t)r->manner.memory_bytes / FETCHES;
     if (conf.fetch_bytes < FETCH_BYTES)
