@@ -497,7 +497,7 @@ a_decision_for_all_tables_looks_at_those_that_have_work(void **state)
     struct bench b =
         bench_with((struct gate_conf){.task_consistency = true}, (struct cut_id){0, 0}, none);
     for (int i = 0; i < 2000; i++) {
-        char topic[16];
+        char topic[24];
         snprintf(topic, sizeof topic, "quiet%d", i);
         uint32_t table = gate_table_add(b.g, topic, (struct cut_id){0, 0});
         (void)gate_part_add(b.g, table, 0, none);
