@@ -60,7 +60,8 @@ MR_CODE(3029, CATALOG_EXISTS, ERR_TABLE, "the Iceberg catalog has a table of tha
 MR_CODE(3030, LAKE_VALUE, ERR_TABLE, "a value does not fit its column of the Iceberg table",
         "nothing of the batch is visible; this table stops, its position is kept; the others "
         "go on",
-        "correct the row at the source, or drop the Iceberg table and restart the task")
+        "correct the row at the source, or drop the Iceberg table and restart the task (for a "
+        "TIME outside of 0 to 24 h with iceberg.time=string)")
 MR_CODE(3031, LAKE_DATA_FILE, ERR_TABLE, "a data file of the Iceberg table is damaged",
         "nothing read from it; this table stops, its position is kept; the others go on",
         "restore the file, or roll the table back to a snapshot without it, then resume the "

@@ -114,7 +114,13 @@ static const struct config_option options[] = {
     CHOICES("iceberg.deletes", "position|equality", "position", TASK,
             "how rows of an Iceberg table are deleted: position: found, marked; equality: by "
             "value, which readers pay for"),
-    CHOICE("iceberg.compression", "zstd|none", "zstd", TASK, "of data files"),
+    CHOICE("iceberg.compression", "zstd|lz4|snappy|none", "zstd", TASK, "of data files"),
+    CHOICE("iceberg.time", "time|string", "time", TASK,
+           "what a TIME column becomes: time holds 0 to 24 h, another value stops its table; "
+           "string holds all"),
+    CHOICE("iceberg.tinyint1", "int|boolean", "int", TASK,
+           "what a TINYINT(1) column becomes; boolean holds 0 and 1, another value stops its "
+           "table"),
     MS("iceberg.commit.ms", 0, HOUR, "10000", TASK,
        "time between two commits of an Iceberg table"),
     SIZE(

@@ -127,8 +127,7 @@ properties_of(const struct place *p)
     json_set(j, "write.metadata.previous-versions-max", json_str(text));
     json_set(j, "write.metadata.delete-after-commit.enabled", json_str("true"));
     /* For other writers: Java takes gzip where a table does not say. */
-    json_set(j, "write.parquet.compression-codec",
-             json_str(p->sink->zstd ? "zstd" : "uncompressed"));
+    json_set(j, "write.parquet.compression-codec", json_str(p->sink->codec_name));
     return j;
 }
 

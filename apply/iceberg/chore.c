@@ -76,8 +76,7 @@ prepare_compact(struct chore *c, struct err *e)
         .target_bytes = c->sink->file_bytes,
         .files_min = (unsigned)config_int(conf, "iceberg.compact.files"),
         .deleted_percent = (unsigned)config_int(conf, "iceberg.compact.deleted.percent")};
-    const struct compact_conf how = {.codec = c->sink->zstd ? PARQUET_ZSTD : PARQUET_PLAIN,
-                                     .stop = c->sink->conf.stop};
+    const struct compact_conf how = {.codec = c->sink->codec, .stop = c->sink->conf.stop};
     const char **paths = mem_array(COMPACT_FILES_MAX, sizeof *paths);
     struct lake_files files = {0};
     bool ok =

@@ -8,7 +8,7 @@ struct equality {
     const struct fields *fields;
     struct parquet_column *columns; /* of the key */
     int32_t *ids;
-    bool zstd;
+    enum parquet_codec codec;
     struct rows_file *file; /* NULL: no key yet */
 };
 
@@ -34,7 +34,7 @@ equality_new(const struct sink *s, const struct sink_part *p, const struct field
         return NULL;
     struct equality *q = mem_zalloc(sizeof *q);
     q->fields = f;
-    q->zstd = s->zstd;
+    q->codec = s->codec;
     q->columns = mem_array(f->key_len, sizeof *q->columns);
     q->ids = mem_array(f->key_len, sizeof *q->ids);
     for (uint32_t i = 0; i < f->key_len; i++) {
@@ -67,9 +67,8 @@ bool
 equality_add(struct equality *q, struct storage *s, const char *location,
              const struct cell *native, struct err *e)
 {
-    struct parquet_conf conf = {.columns = q->columns,
-                                .column_count = q->fields->key_len,
-                                .codec = q->zstd ? PARQUET_ZSTD : PARQUET_PLAIN};
+    struct parquet_conf conf = {
+        .columns = q->columns, .column_count = q->fields->key_len, .codec = q->codec};
     return (q->file || rows_file_new(s, location, &conf, &q->file, e)) &&
            parquet_writer_rows(rows_file_writer(q->file), &native, 1, e);
 }

@@ -11,8 +11,6 @@
 #include "apply/iceberg/iceberg.h"
 #include "base/mem.h"
 
-static const struct lake_map_conf map_conf = {0};
-
 /* The columns that a mode has besides the source's. */
 struct extra {
     const char *name;
@@ -53,7 +51,7 @@ void
 fields_schema(const struct sink *s, const struct table *version, struct arena *a,
               struct lake_schema *out)
 {
-    lake_schema_of_table(version, &map_conf, a, out);
+    lake_schema_of_table(version, &s->map, a, out);
     size_t more = extras_len(s, version);
     uint32_t n = out->field_count;
     struct lake_field *fields = arena_zalloc(a, (n + more) * sizeof *fields);
@@ -171,7 +169,7 @@ fields_fit(const struct sink *s, const struct lake_schema *schema, const struct 
            char why[256])
 {
     for (unsigned i = 0; i < version->column_count; i++) {
-        const struct lake_type type = lake_type_of_column(version->columns + i, &map_conf);
+        const struct lake_type type = lake_type_of_column(version->columns + i, &s->map);
         if (!field_fits(schema, version->columns[i].name, &type, why))
             return false;
     }
@@ -347,7 +345,7 @@ take_all(struct evolution *v, struct err *e)
 {
     const struct table *to = v->step->to;
     for (unsigned i = 0; i < to->column_count; i++) {
-        const struct lake_type type = lake_type_of_column(to->columns + i, &map_conf);
+        const struct lake_type type = lake_type_of_column(to->columns + i, &v->sink->map);
         if (!take_field(v, to->columns[i].name, &type, e))
             return false;
     }

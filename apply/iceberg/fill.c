@@ -191,7 +191,7 @@ open_file(struct sink_lane *l, struct err *e)
         return err_set(e, MR_NO_MEMORY, "a unit of %u files", FILES_MAX);
     struct parquet_conf conf = {.columns = f->fields->columns,
                                 .column_count = f->fields->schema.field_count,
-                                .codec = l->sink->zstd ? PARQUET_ZSTD : PARQUET_PLAIN};
+                                .codec = l->sink->codec};
     const char *path = name_file(l, ".parquet");
     f->files = mem_realloc(f->files, (f->len + 1) * sizeof *f->files);
     f->files[f->len] = (struct new_file){0};

@@ -46,7 +46,9 @@ struct sink {
     uint64_t owner;   /* 0: not claimed */
     int version;      /* of new tables */
     uint64_t file_bytes;
-    bool zstd;
+    enum parquet_codec codec;
+    const char *codec_name;   /* in the property write.parquet.compression-codec */
+    struct lake_map_conf map; /* of new tables and columns */
     struct arena mem;
 };
 

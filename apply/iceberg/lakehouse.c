@@ -53,6 +53,24 @@ name_things(struct sink *s)
     snprintf(s->key, sizeof s->key, CHECKPOINT_LAKE_STATE "%s", s->conf.task_id);
 }
 
+static void
+choose_codec(struct sink *s)
+{
+    static const struct {
+        const char *setting, *property;
+        enum parquet_codec codec;
+    } codecs[] = {{"zstd", "zstd", PARQUET_ZSTD},
+                  {"lz4", "lz4_raw", PARQUET_LZ4},
+                  {"snappy", "snappy", PARQUET_SNAPPY},
+                  {"none", "uncompressed", PARQUET_PLAIN}};
+    const char *asked = config_text(s->conf.config, "iceberg.compression");
+    size_t i = 0;
+    while (i + 1 < ARRAY_LEN(codecs) && strcmp(codecs[i].setting, asked) != 0)
+        i++;
+    s->codec = codecs[i].codec;
+    s->codec_name = codecs[i].property;
+}
+
 MUST static bool
 lakehouse_open(const struct sink_conf *c, struct sink **out, struct err *e)
 {
@@ -65,7 +83,9 @@ lakehouse_open(const struct sink_conf *c, struct sink **out, struct err *e)
     s->checkpoint_space = arena_strdup(&s->mem, config_text(c->config, "checkpoint.schema"));
     s->version = (int)config_int(c->config, "iceberg.format.version");
     s->file_bytes = (uint64_t)config_int(c->config, "load.file.max.size");
-    s->zstd = !strcmp(config_text(c->config, "iceberg.compression"), "zstd");
+    s->map.time_text = !strcmp(config_text(c->config, "iceberg.time"), "string");
+    s->map.tinyint1_boolean = !strcmp(config_text(c->config, "iceberg.tinyint1"), "boolean");
+    choose_codec(s);
     if (!catalog_open(c->uri, &s->catalog, e)) {
         lakehouse_close(s);
         return false;

@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from lib.deploy import CommandFailed, Deployment
@@ -245,3 +246,35 @@ def test_a_commit_of_a_whole_task_and_a_table_of_another_task_are_refused(binari
         other = d.create("lake_other", mysql97, lake, databases="lake_owned")  # it belongs to nobody now
         mysql97.execute("UPDATE lake_owned.t SET a = 99")
         equal(d, other, lake, mysql97, ["lake_owned.t"])
+
+
+def test_times_beyond_a_day_stop_their_table_or_are_strings_when_asked_for(binaries, kafka, tmp_path, mysql97):
+    """-838:59:59 is no time of Iceberg. The same for TINYINT(1), which may be a boolean; files of another codec."""
+    name = "lake_times"
+    mysql97.execute(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}",
+                    f"CREATE TABLE {name}.t (t TIME(3) NOT NULL, k INT, b TINYINT(1), PRIMARY KEY (k, t))",
+                    f"CREATE TABLE {name}.u (k INT PRIMARY KEY)", f"INSERT INTO {name}.u VALUES (1)",
+                    f"INSERT INTO {name}.t VALUES ('10:11:12.125', 1, 1), ('-838:59:59', 2, 0)")
+    lake, texts = Lakehouse(tmp_path / "lake"), Lakehouse(tmp_path / "texts")
+    with Deployment(binaries, kafka, tmp_path, QUICK) as d:
+        d.start_both()
+        task = d.create(name, mysql97, lake, name)
+        d.wait(lambda: "MR3030" in str(d.show(task)), "the table's error")
+        mysql97.execute(f"INSERT INTO {name}.u VALUES (2)")
+        equal(d, None, lake, mysql97, [f"{name}.u"])
+        d.drop(task)
+        as_text = d.create(name, mysql97, texts, name, None, "--set", "iceberg.time=string", "--set", "iceberg.tinyint1=boolean",
+                           "--set", "iceberg.compression=snappy")
+        d.wait_state(as_text, phase="Incremental Sync")
+        mysql97.execute(f"INSERT INTO {name}.t VALUES ('838:59:58.5', 3, NULL)", f"DELETE FROM {name}.t WHERE k = 1",
+                        f"UPDATE {name}.t SET b = 1 WHERE t = '-838:59:59'")
+        wanted = [("-838:59:59.000", 2, True), ("838:59:58.500", 3, None)]
+
+        def rows(duck):
+            found = texts.read(f"{name}.t", duck=duck)
+            return sorted(found[1], key=lambda r: r[1]) if found else []
+        d.wait(lambda: rows(False) == wanted, lambda: f"{rows(False)}")
+        assert rows(True) == wanted
+        (codec,) = {pq.ParquetFile(task.file.file_path.removeprefix("file://")).metadata.row_group(0).column(0).compression
+                    for task in texts.load(f"{name}.t").scan().plan_files()}
+        assert codec == "SNAPPY"
