@@ -123,17 +123,15 @@ void
 place_free(struct place *p);
 MUST bool
 place_read(struct place *p, struct err *e); /* what the catalog has now */
-/* Makes its tables ours, then reads. */
 MUST bool
-place_claim(struct place *p, struct err *e);
+place_claim(struct place *p, struct err *e); /* makes its tables ours, then reads */
 struct sink_point
 place_point(const struct place *p, struct arena *a);
 void
 place_stored(struct place *p, const struct stamp *stamp, const char *state);
 struct place * /* of a table of apply's name, main or hidden (*hidden); NULL: none */
 place_find(struct sink_lane *l, const char *db, const char *table, bool *hidden);
-/* The name of the hidden table at the catalog. */
-char *
+char * /* of the hidden table at the catalog */
 place_hidden_name(const struct place *p);
 /* Of this name, if it is there: no row in it counts, or they are the target's by now. */
 MUST bool
