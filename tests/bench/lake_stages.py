@@ -9,10 +9,12 @@ import threading
 import time
 
 from rig import Cpu, Rate
+from lib import spark
 from lib.lakehouse import Lakehouse
 
 INTERVAL_MS = 2000  # of freshness
 TIMED = 5
+SPARK_WARM = 8
 
 
 def say(text):
@@ -290,21 +292,24 @@ def written(rig, name, *verbs):
 
 
 def scan(rig):
-    """DuckDB over a table of which 10 % of the rows were deleted, beside one freshly written with the same live rows."""
-    rounds = []
+    """DuckDB and Spark over a table of which 10 % of the rows were deleted, beside one freshly written with the same live rows."""
+    rounds, by_spark = [], []
     for _ in range(rig.rounds):
         holed, holed_source = written(rig, "holed", "fill", rig.rows, "thin", rig.rows)
         fresh, fresh_source = written(rig, "fresh", "sparse", rig.rows)
         connection = holed.duckdb().connection
         connection.execute("SET threads=1")
-        (ours, seconds), (limit, fresh_seconds) = timed(connection, holed_source), timed(connection, fresh_source)
-        assert ours == limit and ours[0] == rig.rows - (rig.rows + 9) // 10, f"{ours} and {limit}"
-        found = {"value": seconds / fresh_seconds, "ours": ours[0] / seconds, "limit": ours[0] / fresh_seconds,
-                 "load": os.getloadavg()[0]}
-        rounds.append(found)
-        say("  " + ", ".join(f"{k} {v:.3g}" for k, v in found.items()))
+        question = SCAN.format("millrace.shop.t")
+        for name, into, answers in (
+                ("DuckDB", rounds, [timed(connection, source) for source in (holed_source, fresh_source)]),
+                ("Spark", by_spark, [spark.timed(lake.database, lake.location, question, SPARK_WARM, TIMED) for lake in (holed, fresh)])):
+            (ours, seconds), (limit, fresh_seconds) = answers
+            assert ours == limit and ours[0] == rig.rows - (rig.rows + 9) // 10, f"{ours} and {limit}"
+            into.append({"value": seconds / fresh_seconds, "ours": ours[0] / seconds, "limit": ours[0] / fresh_seconds,
+                         "load": os.getloadavg()[0]})
+            say(f"  {name}: " + ", ".join(f"{k} {v:.3g}" for k, v in into[-1].items()))
     say("  content of both: the same rows")
-    return {"lake-scan": rounds}
+    return {"lake-scan": rounds, "lake-scan-spark": by_spark}
 
 
 def sink(rig):

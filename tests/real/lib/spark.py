@@ -1,13 +1,15 @@
 """Spark with Iceberg's Java library (the reference implementation), in an environment of its own in the cache folder.
 
-As a program: reads snapshots of tables in a SQLite catalog, a line of JSON each: {"snapshot", "names", "rows"}.
+As a program: reads snapshots of tables in a SQLite catalog, or asks a timed question, a line of JSON each.
 """
 
 import fcntl
 import json
 import os
+import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 SPARK, ICEBERG, SQLITE = "4.1.4", "1.12.0", "3.54.1.0"
@@ -31,16 +33,26 @@ def prepare():
     return home / "venv/bin/python", sorted((home / "jars").glob("*.jar"))
 
 
+def answers_of(database, warehouse, **work):
+    """What the program says."""
+    python, jars = prepare()
+    work |= {"jars": ",".join(map(str, jars)), "database": str(database), "warehouse": warehouse}
+    done = subprocess.run([python, __file__, json.dumps(work)], stdout=subprocess.PIPE, text=True, check=True, timeout=900,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    return iter([json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")])
+
+
+def timed(database, warehouse, question, warm, times):
+    """(answer, seconds) of a question (SQL) by one thread: the median of those behind the warm ones."""
+    said = next(answers_of(database, warehouse, question=question, warm=warm, times=times))
+    return tuple(said["answer"]), said["seconds"]
+
+
 def read_tables(database, warehouse, tables, statements=(), tries=1):
     """{table: [(names, rows)]} of the snapshots in `tables` {table: snapshots}, cells as in lib.lake, by one start of Spark.
     The statements (SQL) run first, each as often as `tries` while it fails (another writer's commit came first); "main"
     among the snapshots is the table's present state."""
-    python, jars = prepare()
-    work = {"jars": ",".join(map(str, jars)), "database": str(database), "warehouse": warehouse, "statements": list(statements),
-            "tries": tries, "tables": tables}
-    done = subprocess.run([python, __file__, json.dumps(work)], stdout=subprocess.PIPE, text=True, check=True, timeout=900,
-                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
-    answers = iter([json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")])
+    answers = answers_of(database, warehouse, statements=list(statements), tries=tries, tables=tables)
     found = {table: [next(answers) for _ in snapshots] for table, snapshots in tables.items()}
     return {table: [(a["names"], [tuple(row) for row in a["rows"]]) for a in of] for table, of in found.items()}
 
@@ -62,22 +74,37 @@ def run(spark, statement, tries):
             print(f"again: {str(error)[:200]}", file=sys.stderr)
 
 
-def main(work):
-    from lib.lake import cell
+def session(work):
     from pyspark.sql import SparkSession
 
-    spark = SparkSession.builder.master("local[1]")
     catalog = "spark.sql.catalog.millrace"
-    for key, value in {"spark.jars": work["jars"], "spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1",
-                       "spark.driver.host": "127.0.0.1", "spark.sql.session.timeZone": "UTC",
-                       "spark.sql.shuffle.partitions": "1", catalog: "org.apache.iceberg.spark.SparkCatalog",
-                       "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-                       f"{catalog}.type": "jdbc", f"{catalog}.uri": f"jdbc:sqlite:file:{work['database']}",
-                       f"{catalog}.warehouse": work["warehouse"], f"{catalog}.jdbc.schema-version": "V1",
-                       f"{catalog}.cache-enabled": "false", "spark.ui.showConsoleProgress": "false"}.items():
+    settings = {"spark.jars": work["jars"], "spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1",
+                "spark.driver.host": "127.0.0.1", "spark.sql.session.timeZone": "UTC",
+                "spark.sql.shuffle.partitions": "1", "spark.ui.showConsoleProgress": "false",
+                "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+                catalog: "org.apache.iceberg.spark.SparkCatalog", f"{catalog}.type": "jdbc",
+                f"{catalog}.uri": f"jdbc:sqlite:file:{work['database']}", f"{catalog}.warehouse": work["warehouse"],
+                f"{catalog}.jdbc.schema-version": "V1", f"{catalog}.cache-enabled": "false"}
+    spark = SparkSession.builder.master("local[1]")
+    for key, value in settings.items():
         spark = spark.config(key, value)
     spark = spark.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def ask(spark, work):
+    times = []
+    for _ in range(work["warm"] + work["times"]):
+        begin = time.monotonic()
+        answer = list(spark.sql(work["question"]).collect()[0])
+        times.append(time.monotonic() - begin)
+    print(json.dumps({"answer": answer, "seconds": statistics.median(times[work["warm"]:])}))
+
+
+def read_all(spark, work):
+    from lib.lake import cell
+
     for statement in work["statements"]:
         run(spark, statement, work["tries"])
     for table, snapshots in work["tables"].items():
@@ -85,6 +112,11 @@ def main(work):
             version = "" if snapshot == "main" else f" VERSION AS OF {snapshot}"
             frame = spark.sql(f"SELECT * FROM millrace.{table}{version}")
             print(json.dumps({"names": frame.columns, "rows": [[cell(v) for v in row] for row in frame.collect()]}))
+
+
+def main(work):
+    spark = session(work)
+    (ask if "question" in work else read_all)(spark, work)
     spark.stop()
 
 
