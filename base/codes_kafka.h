@@ -49,3 +49,7 @@ MR_CODE(2017, TXN_RECOUNT, ERR_TASK,
 MR_CODE(2018, KAFKA_NOT_READY, ERR_RETRY, "a Kafka broker has not caught up yet",
         "nothing lost; it is tried again",
         "none needed if it passes; else see the brokers' logs")
+MR_CODE(2019, KAFKA_TOPIC_UNKNOWN, ERR_RETRY,
+        "a Kafka broker does not know a topic that was there",
+        "nothing lost; it is tried again until the topic is there or is known to be deleted",
+        "none needed if it passes; else see the brokers' logs")

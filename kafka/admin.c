@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "kafka/client.h"
+#include "kafka/doubt.h"
 
 #define LOOK_AGAIN_MS 20 /* between looks for a topic to appear or go */
 
@@ -358,17 +359,17 @@ bool
 admin_topic_known(struct admin *a, const char *name, struct admin_topic_info *out,
                   struct err *e)
 {
-    uint64_t until = clock_mono_ms() + CLIENT_GONE_MS + (uint64_t)a->timeout_ms;
-    struct client_doubt doubt = {0};
+    uint64_t until = clock_mono_ms() + DOUBT_SURE_MS + (uint64_t)a->timeout_ms;
+    struct doubt doubt = {.rk = a->rk, .topic = name};
     for (;;) {
         if (!admin_topic_describe(a, name, out, e)) {
-            if (!client_again(&doubt, e, until))
+            if (!doubt_again(&doubt, e, until))
                 return false;
         } else if (out->exists) {
             return true;
         } else {
-            err_set(e, MR_KAFKA_TOPIC_GONE, "topic %s is gone", name);
-            if (!client_again(&doubt, e, until))
+            err_set(e, MR_KAFKA_TOPIC_UNKNOWN, "no broker knows topic %s", name);
+            if (!doubt_again(&doubt, e, until))
                 return false;
         }
     }

@@ -1,8 +1,8 @@
 /* Topics: create, describe, list, delete; the cluster's identity. Synchronous.
  *
- * Codes: MR_KAFKA_UNREACHABLE (RETRY), MR_KAFKA_TOPIC_GONE, MR_KAFKA_TOPIC_CHANGED,
+ * Codes: MR_KAFKA_UNREACHABLE, MR_KAFKA_TOPIC_UNKNOWN (RETRY), MR_KAFKA_TOPIC_CHANGED,
  * MR_KAFKA_AUTH, MR_KAFKA_ERROR. Thread: one at a time. Every call waits at most timeout_ms of
- * admin_new's.
+ * admin_new's, admin_topic_known longer.
  */
 #ifndef MILLRACE_KAFKA_ADMIN_H
 #define MILLRACE_KAFKA_ADMIN_H
@@ -48,12 +48,11 @@ struct admin_topic_info {
 MUST bool
 admin_topic_describe(struct admin *a, const char *name, struct admin_topic_info *out,
                      struct err *e);
-/* Of a topic that was there: that it is gone is believed when it was said for a while.
- * MR_KAFKA_TOPIC_GONE. */
+/* Of a topic that was there. MR_KAFKA_TOPIC_GONE: kafka/doubt.h says when. */
 MUST bool
 admin_topic_known(struct admin *a, const char *name, struct admin_topic_info *out,
                   struct err *e);
-/* Every config entry of the topic. MR_KAFKA_TOPIC_GONE. */
+/* Every config entry of the topic. MR_KAFKA_TOPIC_UNKNOWN. */
 typedef void
 admin_config_fn(void *ctx, const char *name, const char *value);
 MUST bool

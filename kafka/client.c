@@ -124,7 +124,7 @@ client_code(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-        return MR_KAFKA_TOPIC_GONE;
+        return MR_KAFKA_TOPIC_UNKNOWN;
     case RD_KAFKA_RESP_ERR__FENCED:
     case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
     case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
@@ -160,36 +160,6 @@ client_err_fill(struct err *e, rd_kafka_resp_err_t code, const char *detail, con
     va_end(a);
     err_set(e, client_code(code), "%s: %s (%s)", where,
             detail && *detail ? detail : rd_kafka_err2str(code), rd_kafka_err2name(code));
-}
-
-bool
-client_gone(struct client_doubt *d, enum err_code code)
-{
-    uint64_t now = clock_mono_ms();
-    if (code != MR_KAFKA_TOPIC_GONE) {
-        d->since_ms = 0;
-        return false;
-    }
-    if (d->since_ms == 0)
-        d->since_ms = now;
-    return now - d->since_ms >= CLIENT_GONE_MS;
-}
-
-bool
-client_again(struct client_doubt *d, struct err *e, uint64_t until_ms)
-{
-    bool unknown = e->code == MR_KAFKA_TOPIC_GONE;
-    if (client_gone(d, e->code) || (e->class != ERR_RETRY && !unknown))
-        return false;
-    if (clock_mono_ms() < until_ms) {
-        clock_sleep_ms(CLIENT_AGAIN_MS);
-        return true;
-    }
-    if (unknown) {
-        struct err said = *e;
-        err_set(e, MR_KAFKA_NOT_READY, "%s", said.text);
-    }
-    return false;
 }
 
 int

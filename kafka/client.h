@@ -36,24 +36,6 @@ void
 client_err_fill(struct err *e, rd_kafka_resp_err_t code, const char *detail, const char *fmt,
                 ...) PRINTF_LIKE(4, 5);
 
-/* "There is no such topic" about one that is known to exist. A broker that has just started, or
- * has no CPU, says so until the cluster's metadata have come to it; so it is believed only when
- * it was said for CLIENT_GONE_MS without another answer between. Zero: nothing was said yet. */
-#define CLIENT_GONE_MS  10000
-#define CLIENT_AGAIN_MS 50
-
-struct client_doubt {
-    uint64_t since_ms; /* monotonic; 0: none */
-};
-
-/* Takes what a call answered (MR_OK when it succeeded). True: the topic is gone. */
-bool
-client_gone(struct client_doubt *d, enum err_code code);
-/* The call failed with e: waits a moment and tells to call again. False: e stands, because it
- * is no passing one, or at until_ms (monotonic). */
-bool
-client_again(struct client_doubt *d, struct err *e, uint64_t until_ms);
-
 /* A non-blocking eventfd, its emptying, its signal. Aborts when the system gives none. */
 int
 client_eventfd(void);

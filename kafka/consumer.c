@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "kafka/client.h"
+#include "kafka/doubt.h"
 
 #define ASK_MS   3000 /* to tell purged from truncated, gone from idle */
 #define DOUBT_MS 500  /* between two looks for a topic that may be gone */
@@ -34,7 +35,7 @@ struct consumer_partition {
     struct err why;
     unsigned suspicion; /* of consumer.suspicions: the last one looked into */
     bool doubted;       /* the brokers did not know it: it is looked for */
-    struct client_doubt doubt;
+    struct doubt doubt;
     uint64_t looked_ms;
     bool ready; /* in the consumer's list, under its lock */
     struct consumer_partition *next_ready;
@@ -96,7 +97,7 @@ on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     c->has_trouble = true;
     client_err(&c->trouble, (rd_kafka_resp_err_t)code, reason, "Kafka");
     /* The library names no partition here: each one looks for itself. */
-    if (c->trouble.class == ERR_TASK)
+    if (c->trouble.class == ERR_TASK || c->trouble.code == MR_KAFKA_TOPIC_UNKNOWN)
         atomic_fetch_add(&c->suspicions, 1);
     thread_unlock(&c->lock);
 }
@@ -290,6 +291,12 @@ consumer_free(struct consumer *c)
     free(c);
 }
 
+struct doubt
+consumer_doubt(const struct consumer *c, const char *topic)
+{
+    return (struct doubt){.rk = c->rk, .topic = topic};
+}
+
 /* Partitions */
 
 static int64_t
@@ -338,6 +345,7 @@ consumer_open(struct consumer *c, const char *topic, int32_t partition, int64_t 
     struct consumer_partition *p = mem_zalloc(sizeof *p);
     p->c = c;
     p->topic = mem_strdup(topic);
+    p->doubt = consumer_doubt(c, p->topic);
     p->id = partition;
     p->next = c->open;
     c->open = p;
@@ -471,10 +479,10 @@ name_range(struct consumer_partition *p, struct err *e)
     int64_t low = 0;
     int64_t high = 0;
     struct err asked;
-    struct client_doubt doubt = {0};
-    uint64_t until = clock_mono_ms() + CLIENT_GONE_MS + ASK_MS;
+    struct doubt doubt = consumer_doubt(p->c, p->topic);
+    uint64_t until = clock_mono_ms() + DOUBT_SURE_MS + ASK_MS;
     while (!consumer_watermarks(p->c, p->topic, p->id, ASK_MS, &low, &high, &asked)) {
-        if (client_again(&doubt, &asked, until))
+        if (doubt_again(&doubt, &asked, until))
             continue;
         *e = asked;
         return;
@@ -493,7 +501,7 @@ break_off(struct consumer_partition *p, const rd_kafka_message_t *m)
 {
     client_err(&p->why, m->err, rd_kafka_message_errstr(m), "reading %s [%d] at %lld", p->topic,
                (int)p->id, (long long)p->position);
-    if (p->why.code == MR_KAFKA_TOPIC_GONE) {
+    if (p->why.code == MR_KAFKA_TOPIC_UNKNOWN) {
         set_doubted(p, true); /* the library reads on when the topic is there again */
         return;
     }
@@ -546,9 +554,8 @@ look(struct consumer_partition *p)
     struct err e = {0};
     p->looked_ms = clock_mono_ms();
     bool ok = consumer_watermarks(p->c, p->topic, p->id, ASK_MS, &low, &high, &e);
-    bool gone = client_gone(&p->doubt, ok ? MR_OK : e.code);
-    bool passes = e.class == ERR_RETRY || (e.code == MR_KAFKA_TOPIC_GONE && !gone);
-    set_doubted(p, !ok && passes && (p->doubted || e.code == MR_KAFKA_TOPIC_GONE));
+    bool passes = !doubt_ends(&p->doubt, ok ? NULL : &e) && e.class == ERR_RETRY;
+    set_doubted(p, !ok && passes && (p->doubted || e.code == MR_KAFKA_TOPIC_UNKNOWN));
     if (ok || passes)
         return;
     p->broken = true;
@@ -718,10 +725,10 @@ copy_offsets(rd_kafka_topic_partition_list_t *to, const rd_kafka_topic_partition
     }
 }
 
-/* l becomes the answer. */
+/* l becomes the answer. *which: a topic, of l's, that it failed for. */
 static bool
 ask_offsets(struct consumer *c, rd_kafka_topic_partition_list_t *l, int timeout_ms,
-            struct err *e)
+            const char **which, struct err *e)
 {
     rd_kafka_topic_partition_list_t *asked = rd_kafka_topic_partition_list_copy(l);
     rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(c->rk, asked, timeout_ms);
@@ -734,6 +741,7 @@ ask_offsets(struct consumer *c, rd_kafka_topic_partition_list_t *l, int timeout_
         client_err(e, bad->err, NULL, "offset of %s [%d]", bad->topic, (int)bad->partition);
     else
         copy_offsets(l, asked);
+    *which = l->elems[bad ? bad - asked->elems : 0].topic;
     rd_kafka_topic_partition_list_destroy(asked);
     return !err && !bad;
 }
@@ -748,13 +756,13 @@ consumer_offsets(struct consumer *c, struct consumer_offset *list, size_t n, int
     for (size_t i = 0; i < n; i++)
         rd_kafka_topic_partition_list_add(l, list[i].topic, list[i].partition)->offset =
             list[i].timestamp_ms;
-    struct client_doubt doubt = {0};
-    uint64_t until = clock_mono_ms() + CLIENT_GONE_MS + (uint64_t)timeout_ms;
-    bool ok = ask_offsets(c, l, timeout_ms, e);
+    struct doubt doubt = consumer_doubt(c, NULL);
+    uint64_t until = clock_mono_ms() + DOUBT_SURE_MS + (uint64_t)timeout_ms;
+    bool ok = ask_offsets(c, l, timeout_ms, &doubt.topic, e);
     /* A partition made a moment ago may not have its leader ready yet, whatever the metadata
      * say. */
-    while (!ok && e->code != MR_KAFKA_UNREACHABLE && client_again(&doubt, e, until))
-        ok = ask_offsets(c, l, timeout_ms, e);
+    while (!ok && e->code != MR_KAFKA_UNREACHABLE && doubt_again(&doubt, e, until))
+        ok = ask_offsets(c, l, timeout_ms, &doubt.topic, e);
     for (size_t i = 0; ok && i < n; i++)
         list[i].offset = l->elems[i].offset;
     rd_kafka_topic_partition_list_destroy(l);

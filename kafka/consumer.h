@@ -12,8 +12,8 @@
  * then (read_committed: the last stable offset).
  *
  * Errors of a poll: MR_KAFKA_PURGED (offset below the oldest), MR_KAFKA_LOST (offset above the
- * end: the log was truncated or re-created), MR_KAFKA_TOPIC_GONE (when the brokers have said so
- * for 10 s), MR_KAFKA_AUTH, else ERR_RETRY. Records before an error are handed out first; after
+ * end: the log was truncated or re-created), MR_KAFKA_TOPIC_GONE (kafka/doubt.h says
+ * when), MR_KAFKA_AUTH, else ERR_RETRY. Records before an error are handed out first; after
  * it the partition stays in error until consumer_seek. A broker away is no error: nothing comes
  * until it is back, see consumer_trouble.
  *
@@ -154,7 +154,8 @@ consumer_trouble(struct consumer *c, struct err *e);
 
 /* The oldest offset and the end (one past the newest), asked from the broker. read_committed:
  * the end is the last stable offset; make a read_uncommitted consumer for the true end.
- * MR_KAFKA_TOPIC_GONE, or ERR_RETRY. Thread: any. */
+ * ERR_RETRY: MR_KAFKA_TOPIC_UNKNOWN may mean that the topic is gone, see kafka/doubt.h. Thread:
+ * any. */
 MUST bool
 consumer_watermarks(struct consumer *c, const char *topic, int32_t partition, int timeout_ms,
                     int64_t *low, int64_t *high, struct err *e);
@@ -167,7 +168,8 @@ struct consumer_offset {
 };
 
 /* Many partitions in one round trip per broker, of topics that are known to exist: asked again
- * while the brokers have not caught up, for 10 s. Isolation as above. All or none. Thread: any.
+ * while the brokers have not caught up, see kafka/doubt.h. Isolation as above. All or none.
+ * Thread: any.
  */
 MUST bool
 consumer_offsets(struct consumer *c, struct consumer_offset *list, size_t n, int timeout_ms,

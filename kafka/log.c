@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/stop.h"
-#include "kafka/client.h"
+#include "kafka/doubt.h"
 
 #define LOG_BATCH      1000
 #define LOG_QUEUE      (4 << 20)
@@ -50,9 +50,9 @@ static bool
 ask_ends(struct log_reader *r, int64_t *low, int64_t *high, struct err *e)
 {
     uint64_t deadline = deadline_of(r);
-    struct client_doubt doubt = {0};
+    struct doubt doubt = consumer_doubt(r->ends, r->topic);
     while (!consumer_watermarks(r->ends, r->topic, r->partition, ASK_MS, low, high, e))
-        if (!client_again(&doubt, e, deadline) || waited_enough(r, deadline, e))
+        if (!doubt_again(&doubt, e, deadline) || waited_enough(r, deadline, e))
             return false;
     return true;
 }

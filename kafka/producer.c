@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "kafka/client.h"
+#include "kafka/doubt.h"
 #include "kafka/stats.h"
 
 #define SEND_CHUNK      1024 /* messages a produce_batch call */
@@ -150,10 +151,6 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
     if (!fatal(p, &e))
         client_err(&e, m->err, NULL, "delivery of a message of %zu bytes to %s [%d]", m->len,
                    m->rkt ? rd_kafka_topic_name(m->rkt) : "?", (int)m->partition);
-    /* Who opens the topic anew learns whether it is gone. */
-    if (e.code == MR_KAFKA_TOPIC_GONE)
-        client_err(&e, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, rd_kafka_err2str(m->err),
-                   "delivery to %s [%d]", rd_kafka_topic_name(m->rkt), (int)m->partition);
     fail(p, &e);
 }
 
@@ -527,10 +524,10 @@ producer_topic(struct producer *p, const char *name, int64_t max_message_bytes, 
                        "topic %s takes %lld bytes a batch, the producer sends up to %d", name,
                        (long long)max_message_bytes, p->batch_bytes);
     struct producer_topic *t = topic_new(p, name, max_message_bytes);
-    struct client_doubt doubt = {0};
+    struct doubt doubt = {.rk = p->rk, .topic = name};
     uint64_t until = clock_mono_ms() + (uint64_t)timeout_ms;
     while (!ask_partitions(p, t, timeout_ms, e)) {
-        if (client_again(&doubt, e, until))
+        if (doubt_again(&doubt, e, until))
             continue;
         topic_free(t);
         return false;

@@ -104,7 +104,7 @@ producer_abort(struct producer *p, int timeout_ms, struct err *e);
 
 /* The topic's handle, kept until producer_destroy; a second call gives the same one. Waits
  * until its partitions are known. max_message_bytes: the topic's own limit if below the
- * producer's, else 0. MR_KAFKA_TOPIC_GONE: the brokers have said so for CLIENT_GONE_MS. */
+ * producer's, else 0. MR_KAFKA_TOPIC_GONE: see kafka/doubt.h. */
 MUST bool
 producer_topic(struct producer *p, const char *name, int64_t max_message_bytes, int timeout_ms,
                struct producer_topic **out, struct err *e);

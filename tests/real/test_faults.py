@@ -244,3 +244,23 @@ def test_late_lost_and_unanswered_commits_and_aborts_leave_the_target_right(bina
         print({name: len(proxy.events(name)) for name in ("held", "late_answer", "dropped", "lost")},
               "claims", work.capture.log.count("event=claimed"))
         assert len(proxy.events("late_answer")) >= 5
+
+
+def test_a_topic_that_brokers_do_not_know_for_a_while_is_not_gone(binaries, proxied, tmp_path, mysql97, mariadb):
+    """A starved broker's metadata lag behind the controller's: for longer than a deletion takes to be believed, workers that
+    start are told that a topic of theirs does not exist."""
+    kafka, proxy = proxied
+    mysql97.execute("CREATE DATABASE denied", "CREATE TABLE denied.t (k INT PRIMARY KEY)", "INSERT INTO denied.t VALUES (1)")
+    with Deployment(binaries, kafka, tmp_path) as d:
+        workers = d.start_both()
+        task = d.create("denied", mysql97, mariadb, databases="denied")
+        d.caught_up(task, mysql97, mariadb, ["denied"])
+        for row, worker in enumerate(workers, 2):
+            worker.kill()
+            proxy.deny(True, "denied.denied.t")
+            worker.start()
+            d.wait(lambda: "MR2019" in worker.log or "MR2002" in worker.log, "the topic is doubted", 90)
+            proxy.deny(False, "denied.denied.t")
+            mysql97.execute(f"INSERT INTO denied.t VALUES ({row})")
+            d.caught_up(task, mysql97, mariadb, ["denied"])
+            assert "MR2002" not in worker.log

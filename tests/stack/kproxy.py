@@ -10,6 +10,7 @@ Commands, one a line, over a TCP connection to CONTROL; each is answered by one 
     lose API N              cut the client at the next N requests of API, deliver nothing
     latency MS [API]        delay every answer (of API) by MS; the order within a connection stays
     blackhole on|off [API]  accept, but pass nothing on (nothing behind a request of API on its connection)
+    deny on|off TOPIC       in answers of Metadata there is no such topic
     refuse on|off           close new connections at once
     cut                     close every connection
     log on|off              log every request
@@ -22,6 +23,7 @@ Kinds of request (API): 0 Produce, 1 Fetch, 3 Metadata, 10 FindCoordinator, 22 I
 
 import asyncio
 import json
+import re
 import struct
 import sys
 import time
@@ -51,6 +53,7 @@ class Faults:
         self.lost = {}       # api -> how many
         self.latency = {}    # api, or None for every one -> seconds
         self.black = set()   # apis; None for all
+        self.denied = set()  # topics
         self.refuse = False
         self.log = False
 
@@ -75,6 +78,13 @@ class Faults:
 
     def delay(self, api):
         return self.latency.get(api, self.latency.get(None, 0.0))
+
+    def disguise(self, api, frame):
+        """Asks for another topic instead of a denied one; the same in the answer gives back the name that was asked for."""
+        for topic in self.denied if api == APIS["metadata"] else ():
+            other = b"-" * len(topic)
+            frame = re.sub(topic + b"|" + other, lambda found: other if found[0] == topic else topic, frame)
+        return frame
 
     async def gate(self, api):
         while None in self.black or api in self.black:
@@ -133,7 +143,7 @@ class Connection:
             if self.faults.take(self.faults.dropped, api):
                 self.discard.add(correlation)
             self.pending[correlation] = api
-            self.broker_writer.write(frame)
+            self.broker_writer.write(self.faults.disguise(api, frame))
             await self.broker_writer.drain()
 
     async def hold(self, frame, api, seconds):
@@ -165,7 +175,7 @@ class Connection:
                 self.faults.note("dropped", api=api)
                 return
             due = asyncio.get_running_loop().time() + self.faults.delay(api)
-            self.answers.put_nowait((due, frame))
+            self.answers.put_nowait((due, self.faults.disguise(api, frame)))
 
     async def deliver(self):
         loop = asyncio.get_running_loop()
@@ -214,6 +224,9 @@ class Proxy:
         elif verb == "blackhole":
             change = faults.black.add if words[0] == "on" else faults.black.discard
             change(api_number(words[1]) if words[1:] else None)
+        elif verb == "deny":
+            change = faults.denied.add if words[0] == "on" else faults.denied.discard
+            change(words[1].encode())
         elif verb in ("refuse", "log"):
             setattr(faults, verb, words[0] == "on")
         elif verb == "cut":

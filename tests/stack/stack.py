@@ -355,6 +355,9 @@ class KafkaProxy:
     def blackhole(self, on, *api):
         self.command("blackhole", "on" if on else "off", *api)
 
+    def deny(self, on, topic):
+        self.command("deny", "on" if on else "off", topic)
+
     def refuse(self, on):
         self.command("refuse", "on" if on else "off")
 

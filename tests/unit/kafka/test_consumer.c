@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "kafka/consumer.h"
+#include "kafka/doubt.h"
 #include "kafka/log.h"
 
 struct fixture {
@@ -475,17 +476,50 @@ a_topic_that_a_broker_does_not_know_yet_is_asked_for_again(void **state)
     }
 }
 
+/* The mock cluster has no controller; that one's word ends a doubt on real Kafka
+ * (tests/real/test_bad_input.py). */
 static void
-a_topic_that_stays_unknown_is_gone(void **state)
+a_topic_that_stays_unknown_is_not_gone_without_a_word_of_the_controller(void **state)
 {
     struct fixture *f = *state;
     struct err e;
-    struct consumer_offset end = {.topic = "rows", .timestamp_ms = KAFKA_OFFSET_END};
+    struct log_reader *r;
+    struct log_conf conf = {.kafka = {.bootstrap = f->mock.bootstrap},
+                            .topic = "rows",
+                            .timeout_ms = DOUBT_ANSWERS * DOUBT_STEP_MS};
     say_unknown(f, true);
-    uint64_t began = clock_mono_ms();
-    assert_false(consumer_offsets(f->c, &end, 1, 5000, &e));
-    assert_int_equal(e.code, MR_KAFKA_TOPIC_GONE);
-    assert_true(clock_mono_ms() - began >= 10000);
+    assert_false(log_reader_open(&conf, &r, &e));
+    assert_int_equal(e.code, MR_KAFKA_TOPIC_UNKNOWN);
+}
+
+static void
+answers_of_one_moment_and_time_without_answers_are_no_deletion(void **state)
+{
+    (void)state;
+    struct doubt d = {0};
+    for (int i = 0; i < 1000; i++)
+        assert_false(doubt_count(&d, 5000)); /* came at once, of a process that stood still */
+    assert_false(doubt_count(&d, 100000));
+    assert_false(doubt_count(&d, 200000));
+    for (uint64_t i = 1; i < DOUBT_ANSWERS - 3; i++)
+        assert_false(doubt_count(&d, 200000 + i * DOUBT_STEP_MS));
+    assert_true(doubt_count(&d, 200000 + DOUBT_ANSWERS * DOUBT_STEP_MS));
+}
+
+static void
+another_answer_between_ends_the_doubt(void **state)
+{
+    (void)state;
+    struct doubt d = {0};
+    struct err e;
+    for (uint64_t i = 1; i < DOUBT_ANSWERS; i++)
+        assert_false(doubt_count(&d, i * DOUBT_STEP_MS));
+    err_set(&e, MR_KAFKA_UNREACHABLE, "away");
+    assert_false(doubt_ends(&d, &e));
+    assert_int_equal(d.answers, 0);
+    d.answers = DOUBT_ANSWERS - 1;
+    assert_false(doubt_ends(&d, NULL));
+    assert_int_equal(d.answers, 0);
 }
 
 static void
@@ -546,7 +580,9 @@ main(void)
         TEST(an_offset_above_the_end_is_lost),
         TEST(a_broker_that_is_away_is_a_retry_within_the_time),
         TEST(a_topic_that_a_broker_does_not_know_yet_is_asked_for_again),
-        TEST(a_topic_that_stays_unknown_is_gone),
+        TEST(a_topic_that_stays_unknown_is_not_gone_without_a_word_of_the_controller),
+        TEST(answers_of_one_moment_and_time_without_answers_are_no_deletion),
+        TEST(another_answer_between_ends_the_doubt),
         TEST(too_little_time_to_be_sure_is_no_deletion),
         TEST(reading_goes_on_over_a_moment_in_which_the_topic_is_not_known),
     };
