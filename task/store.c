@@ -5,13 +5,16 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "kafka/log.h"
 #include "kafka/producer.h"
 #include "task/topics.h"
 
-#define TIMEOUT_MS 15000
+#define TIMEOUT_MS    15000
+#define EDIT_MS       30000 /* for an edit that others overtake */
+#define EDIT_PAUSE_MS 300
 
 struct task_store {
     const struct config *config;
@@ -251,41 +254,76 @@ holds(const struct task_store *s, const struct task *t, struct bytes value)
     return same;
 }
 
-/* The producer is fenced in: nobody else can have an edit under way that will still count. */
+/* A producer that was fenced, whose commit has no known outcome, or whose record does not
+ * count. */
 static bool
-put_fenced(struct task_store *s, struct producer *p, struct task *t, struct err *e)
+overtaken(bool ok, const struct err *why)
 {
-    struct buf value = {0};
+    return ok || why->code == MR_KAFKA_FENCED || why->code == MR_KAFKA_UNKNOWN_OUTCOME;
+}
+
+/* The producer is fenced in: nobody else can have an edit under way that will still count.
+ * *again: overtaken; *e then says by what, should it be the last attempt. */
+static bool
+put_fenced(struct task_store *s, struct producer *p, const struct task *t, struct bytes value,
+           bool *again, struct err *e)
+{
     struct err why = {0};
-    if (!producer_init_transactions(p, TIMEOUT_MS, e) || !task_store_refresh(s, e) ||
-        !check_put(s, t, e))
+    *again = false;
+    if (!producer_init_transactions(p, TIMEOUT_MS, e)) {
+        *again = overtaken(false, e);
         return false;
-    t->updated_us = clock_wall_us();
-    task_to_json(t, &value);
-    bool ok = append(s, p, bytes_str(t->id), buf_bytes(&value), &why);
+    }
+    if (!task_store_refresh(s, e))
+        return false;
+    if (holds(s, t, value))
+        return true; /* an attempt's commit came through after all */
+    if (!check_put(s, t, e))
+        return false;
+    bool ok = append(s, p, bytes_str(t->id), value, &why);
     FAULT("task_put_after_commit");
-    bool read = task_store_refresh(s, e);
-    bool held = read && holds(s, t, buf_bytes(&value));
-    buf_free(&value);
-    if (!read || held)
-        return read;
-    if (ok || why.code == MR_KAFKA_FENCED || why.code == MR_KAFKA_UNKNOWN_OUTCOME)
-        return err_set(e, MR_TASK_EDIT_RACE, "task '%s': another edit came first", t->name);
+    if (!task_store_refresh(s, e))
+        return false;
+    if (holds(s, t, value))
+        return true;
+    *again = overtaken(ok, &why);
+    if (*again)
+        return err_set(e, MR_TASK_EDIT_RACE, "task '%s': other edits came first", t->name);
     *e = why;
     return false;
 }
 
-bool
-task_store_put(struct task_store *s, struct task *t, struct err *e)
+static bool
+try_put(struct task_store *s, const struct task *t, struct bytes value, bool *again,
+        struct err *e)
 {
     struct producer_conf conf;
     struct producer *p = NULL;
+    *again = false;
     producer_conf_load(&conf, s->config, "millrace-tasks");
     conf.transactional_id = TOPIC_TASKS;
     conf.stop = s->stop;
     if (!producer_new(&conf, &p, e))
         return false;
-    bool ok = put_fenced(s, p, t, e);
+    bool ok = put_fenced(s, p, t, value, again, e);
     producer_destroy(p);
+    return ok;
+}
+
+/* All edits share one transactional id, so each fences those under way, of other tasks too: who
+ * was overtaken looks again whether its edit still stands, and makes it again. Chance parts the
+ * rivals. */
+bool
+task_store_put(struct task_store *s, struct task *t, struct err *e)
+{
+    struct buf value = {0};
+    uint64_t until = clock_mono_ms() + EDIT_MS;
+    bool ok, again;
+    t->updated_us = clock_wall_us();
+    task_to_json(t, &value);
+    while (!(ok = try_put(s, t, buf_bytes(&value), &again, e)) && again &&
+           clock_mono_ms() < until)
+        clock_sleep_ms((unsigned)(random_u64() % EDIT_PAUSE_MS));
+    buf_free(&value);
     return ok;
 }

@@ -51,7 +51,8 @@ task_store_find(const struct task_store *s, const char *owner, const char *name)
 struct task *
 task_store_find_id(const struct task_store *s, const char *id);
 /* Stores t, whose generation is one above the stored one (1: a new task). updated_us is set.
- * MR_TASK_EXISTS, MR_TASK_EDIT_RACE, Kafka's errors. */
+ * Edits of other tasks at the same time are no conflict. MR_TASK_EXISTS, MR_TASK_EDIT_RACE
+ * (this task was edited meanwhile, or others did nothing else for 30 s), Kafka's errors. */
 MUST bool
 task_store_put(struct task_store *s, struct task *t, struct err *e);
 

@@ -348,6 +348,26 @@ def test_racing_creates_of_one_name_make_one_task(create, kafka):
     assert len([1 for _, v in topic_records(kafka, "millrace.tasks") if v and v["name"] == task]) == 1
 
 
+def test_creates_and_drops_of_different_tasks_at_once_all_succeed(create, run, show, kafka):
+    def rounds(failed):
+        try:
+            for _ in range(3):
+                task = name()
+                create(task)
+                run("task", "drop", "--task-name", task)
+                assert record_of(kafka, task)["generation"] == 2
+        except AssertionError as e:
+            failed.append(str(e))
+
+    failed = []
+    threads = [threading.Thread(target=rounds, args=(failed,)) for _ in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failed
+
+
 def test_no_full_keeps_the_position_of_creation(create, kafka, shop):
     task = name()
     create(task, "--no-full")
