@@ -218,24 +218,8 @@ prepare(struct job *j)
     return tables;
 }
 
-/* Rows and checkpoints, behind an event that needs nothing at the target. A load that was begun
- * under the name which another table takes is over. */
-MUST static bool
-note_event(struct lane *l, struct job *j, struct apply_table **tables, struct err *e)
-{
-    struct apply_table *t = j->event.table;
-    char *hidden = j->event.enters && t->own.hidden ? mem_strdup(t->own.written) : NULL;
-    steps_note(t, &j->event);
-    bool ok = lane_store(l, tables, j->len, j, e);
-    if (ok)
-        steps_refresh(t);
-    if (ok && hidden)
-        steps_clear_away(l, t, hidden);
-    free(hidden);
-    return ok;
-}
-
-/* Rows and checkpoints, then what the event needs. */
+/* Rows and checkpoints, then what the event needs. Only one that enters is noted with its step:
+ * the step clears away what the checkpoint no longer knows. */
 MUST static bool
 run_event(struct lane *l, struct job *j, struct apply_table **tables, struct err *e)
 {
@@ -244,11 +228,16 @@ run_event(struct lane *l, struct job *j, struct apply_table **tables, struct err
     bool needed;
     if (!steps_plan(l, &j->event, &step, &needed, e))
         return false;
-    if (!needed)
-        return note_event(l, j, tables, e);
+    if (!needed || j->event.enters)
+        steps_note(t, &j->event);
     uint32_t version = j->event.plan ? j->event.plan->number : 0;
-    return steps_intend(l, t, &step, j->event.id, version, e) &&
-           lane_store(l, tables, j->len, j, e) && steps_finish(l, t, e);
+    if ((needed && !steps_intend(l, t, &step, j->event.id, version, e)) ||
+        !lane_store(l, tables, j->len, j, e))
+        return false;
+    if (needed)
+        return steps_finish(l, t, e);
+    steps_refresh(t);
+    return true;
 }
 
 MUST static bool

@@ -117,13 +117,9 @@ steps_finish(struct lane *l, struct apply_table *t, struct err *e);
 /* The version that a pending intent of ck leads to; 0: none. */
 uint32_t
 steps_intent_version(const struct checkpoint *ck);
-/* What an event without a step changes in own.next. */
+/* What an event changes in own.next, of one without a step or that enters. */
 void
 steps_note(struct apply_table *t, const struct job_event *ev);
-/* Drops the hidden table of a load that will not end. If that fails a table is left that nobody
- * reads: it is said, nothing else. */
-void
-steps_clear_away(struct lane *l, struct apply_table *t, const char *hidden);
 /* What the stored checkpoint says of where rows go. */
 void
 steps_refresh(struct apply_table *t);

@@ -40,7 +40,10 @@ apply_wants(void *ctx, const struct task *t)
 }
 
 /* Where rows may take much memory, what they leave is kept for the next ones: given back to the
- * system and taken again, it costs the thread that fetches half of its time. (The process's.)
+ * system and taken again, it costs the thread that fetches half of its time.
+ * The allocator is the process's, so this holds for every task of it and until it ends: at most
+ * 64 MiB more stay with a worker that was given a task with a budget of twice that. It is not
+ * undone: tasks come back (resume, restart), and a worker without such a task never gets here.
  */
 static void
 keep_memory(uint64_t bytes)

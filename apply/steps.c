@@ -21,6 +21,11 @@
  * the same way, through a hidden table. A version that an empty hidden table cannot be altered
  * to makes it anew.
  *
+ * A load ends without its LOAD_END when another table takes the name: the checkpoint that no
+ * longer knows the hidden table carries the intent to remove it. So no death leaves one: every
+ * checkpoint that was stored names the hidden table, in `loads` or in its intent, or none is
+ * there.
+ *
  * A table that takes another name at the source does so here: a SWAP without a load, by the
  * lane of the old name; the new name's version event comes after it (apply/moves.c).
  *
@@ -49,7 +54,7 @@ static const struct {
     const char *kind;
 } kinds[] = {
     {SINK_CREATE, "create"}, {SINK_EVOLVE, "evolve"}, {SINK_TRUNCATE, "truncate"},
-    {SINK_COPY, "copy"},     {SINK_SWAP, "swap"},
+    {SINK_COPY, "copy"},     {SINK_SWAP, "swap"},     {SINK_REMOVE, "remove"},
 };
 
 static const char *
@@ -140,17 +145,6 @@ look(struct lane *l, struct apply_table *t, const char *table, const struct tabl
      struct sink_look *out, struct err *e)
 {
     return l->run->ops->look(l->sink, t->to_db, table, version, out, e);
-}
-
-void
-steps_clear_away(struct lane *l, struct apply_table *t, const char *hidden)
-{
-    struct err e = {0};
-    const struct sink_step gone = {
-        .what = SINK_REMOVE, .db = t->to_db, .table = hidden, .to = t->own.plan->table};
-    if (!l->run->ops->ddl(l->sink, &gone, &e))
-        log_warn("hidden_table_left", F_STR("task", l->run->task->name), F_STR("table", hidden),
-                 F_ERR(&e));
 }
 
 /* ---- intents ---- */
@@ -433,15 +427,19 @@ plan_leave(struct lane *l, const struct job_event *ev, struct sink_step *step, s
     return true;
 }
 
-/* It was renamed to this name by the other table's step. */
+/* It was renamed to this name by the other table's step. A load that was begun under the name
+ * will not end: step removes its hidden table. */
 MUST static bool
-plan_enter(struct lane *l, const struct job_event *ev, struct err *e)
+plan_enter(struct lane *l, const struct job_event *ev, struct sink_step *step, bool *needed,
+           struct err *e)
 {
     struct apply_table *t = ev->table;
     struct sink_look now;
     if (!look(l, t, t->to_table, ev->plan->table, &now, e))
         return false;
     t->own.more_unique = now.more_unique;
+    step->what = SINK_REMOVE;
+    *needed = t->own.hidden;
     return now.shape == SINK_FITS ||
            err_set(e, MR_TARGET_SHAPE, "%s.%s: %s", t->to_db, t->to_table,
                    now.shape == SINK_ABSENT ? "it was dropped" : now.why);
@@ -466,7 +464,7 @@ plan_of_version(struct lane *l, const struct job_event *ev, struct sink_step *st
     if (ev->to_table)
         return plan_leave(l, ev, step, e);
     if (ev->enters && ev->plan)
-        return plan_enter(l, ev, e);
+        return plan_enter(l, ev, step, needed, e);
     if (!ev->table->own.gone)
         return plan_version(l, ev, step, needed, e);
     *needed = !ev->dropped && ev->plan;
