@@ -151,17 +151,18 @@ def test_create_refuses_an_empty_selection_and_a_second_task_of_the_name(site):
         site.d.create("bad_good", site.source, site.target, databases="bad_good")
 
 
-def test_kafka_unreachable_is_told_by_the_command_and_the_log(binaries, tmp_path):
+def test_kafka_unreachable_is_told_by_the_command_and_the_logs(binaries, tmp_path):
     class Nowhere:
         bootstrap = "127.0.0.1:1"
     with Deployment(binaries, Nowhere, tmp_path) as d:
-        worker = d.start("capture")
+        workers = d.start("capture"), d.start("apply")
         with pytest.raises(CommandFailed, match="MR2001") as failed:
             d.command("task", "show")
         assert failed.value.code == 1 and ERROR.search(failed.value.err)
-        d.wait(lambda: "code=MR2001" in worker.log, "the error in the log", 60)
-        assert not worker.ready and worker.get("/livez").strip() == "ok"
-        assert worker.stop() == 0
+        for worker in workers:
+            d.wait(lambda: "code=MR2001" in worker.log, "the error in the log", 60)
+            assert not worker.ready and worker.get("/livez").strip() == "ok"
+            assert worker.stop() == 0
 
 
 # Source.
@@ -350,7 +351,7 @@ def test_a_topic_deleted_under_load_stops_the_task(site, kafka):
     kafka.delete_topic(f"{name}.{name}.t")
     site.source.execute(f"INSERT INTO {name}.t VALUES (3, 'c')")
     site.d.wait(lambda: re.match("MR200[23]", site.d.show(task)["err-msg"]), "the deletion in task show")
-    assert site.d.show(task)["state"] == "stopped"
+    assert site.d.show(task)["state"] == "stopped" and site.logged(task) & {"MR2002", "MR2003"}
     site.ends(task)
 
 
@@ -383,6 +384,23 @@ def test_a_target_that_goes_away_is_waited_for(site):
     site.d.wait(lambda: site.d.show(task)["err-msg"] == "", "the error is gone")
     site.ends(task)
     forward.close()
+
+
+def test_a_changed_password_at_the_target_stops_the_task_and_resume_goes_on(site):
+    name = site.database()
+    site.target.execute("CREATE USER IF NOT EXISTS bad@'%' IDENTIFIED BY 'bad'", "GRANT ALL ON *.* TO bad@'%'")
+    try:
+        task = site.task(name, None, site.target.uri("bad"))
+        site.target.execute("ALTER USER bad@'%' IDENTIFIED BY 'other'")
+        disconnect(site.target, "bad")
+        site.source.execute(f"INSERT INTO {name}.t VALUES (3, 'c')")
+        site.fails(task, "MR3002", "stopped")
+        site.target.execute("ALTER USER bad@'%' IDENTIFIED BY 'bad'")
+        site.d.verb("resume", task)
+        site.d.wait(lambda: site.rows(name) == 3, "the row arrives")
+        site.ends(task)
+    finally:
+        site.target.execute("DROP USER bad@'%'")
 
 
 def test_a_missing_right_at_the_target_is_named(site):
