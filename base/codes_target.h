@@ -114,6 +114,10 @@ MR_CODE(3070, LAKE_MAINTENANCE, ERR_RETRY, "maintenance of an Iceberg table fail
         "see the message")
 MR_CODE(3071, LAKE_STOPPED, ERR_RETRY, "work at an Iceberg table was stopped on the way",
         "nothing of it is visible", "none needed")
+MR_CODE(3072, LAKE_REMNANTS, ERR_RETRY,
+        "metadata files of an Iceberg table that was dropped could not be removed",
+        "rows go on; nothing lost; no table needs the files, and they stay",
+        "remove them by hand: the message names their folder")
 MR_CODE(3080, CATALOG_REJECTED, ERR_TABLE, "the Iceberg catalog does not accept a request",
         "nothing written; this table stops, its position is kept", "see the catalog's message")
 MR_CODE(3081, CATALOG_ADDRESS, ERR_TASK, "no such Iceberg catalog, database or warehouse",

@@ -262,17 +262,22 @@ take_path(void *ctx, const struct storage_entry *entry, struct err *e)
     return true;
 }
 
-void
-expire_dropped(struct storage *s, const char *location)
+bool
+expire_dropped(struct storage *s, const char *location, struct err *e)
 {
     struct paths p = {0};
-    struct err ignored;
+    struct err why;
+    size_t left = 0;
     char *folder = mem_printf("%s/metadata", location);
-    if (storage_list(s, folder, take_path, &p, &ignored))
-        for (size_t i = 0; i < p.len; i++)
-            (void)!storage_remove(s, p.list[i], &ignored);
+    bool ok = storage_list(s, folder, take_path, &p, &why);
+    for (size_t i = 0; i < p.len; i++)
+        left += !storage_remove(s, p.list[i], &why);
+    if (!ok || left)
+        ok = err_set(e, MR_LAKE_REMNANTS, "%s: %zu of the %zu files found stay: MR%04d %.600s",
+                     folder, left, p.len, why.code, why.text);
     paths_free(&p);
     free(folder);
+    return ok;
 }
 
 /* ---- orphans ---- */

@@ -53,10 +53,11 @@ void
 expire_free(struct expiry *x); /* NULL allowed */
 
 /* Of a table that was dropped while its data files are another's: its manifests and
- * metadata.json, which lie below its location, are removed. One that cannot be removed stays.
+ * metadata.json, which lie below its location, are removed. MR_LAKE_REMNANTS: some cannot be
+ * and stay; the others are gone.
  */
-void
-expire_dropped(struct storage *s, const char *location);
+MUST bool
+expire_dropped(struct storage *s, const char *location, struct err *e);
 
 struct orphans_conf {
     /* Unix time. The age must be above the longest time that a commit may take, a day at the

@@ -21,6 +21,7 @@
 
 #include "apply/iceberg/iceberg.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "lake/expire.h"
 
@@ -179,8 +180,9 @@ place_drop_hidden(struct place *p, const char *name, struct err *e)
                           : catalog_table_location(p->catalog, &at);
     bool ok = catalog_drop(p->catalog, &at, e);
     FAULT("iceberg.hidden.dropped");
-    if (ok)
-        expire_dropped(p->catalog->storage, location);
+    struct err remnants;
+    if (ok && !expire_dropped(p->catalog->storage, location, &remnants))
+        log_warn("lake_remnants", F_STR("task", p->sink->conf.task), F_ERR(&remnants));
     if (open)
         forget_hidden(p);
     free(location);

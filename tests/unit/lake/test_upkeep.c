@@ -216,14 +216,45 @@ of_a_dropped_table_only_the_metadata_goes(void **state)
     char *rows = mem_printf("%s/data/millrace-rows.parquet", location);
     char *none = mem_printf("%s-other", location);
     MUST_PASS(storage_put(w.table->catalog->storage, rows, BYTES_LIT("rows"), &must_e));
-    expire_dropped(w.table->catalog->storage, none);
+    MUST_PASS(expire_dropped(w.table->catalog->storage, none, &must_e));
     assert_true(metadata_files(w.folder) > 1);
-    expire_dropped(w.table->catalog->storage, location);
+    MUST_PASS(expire_dropped(w.table->catalog->storage, location, &must_e));
     assert_int_equal(metadata_files(w.folder), 0);
     MUST_PASS(storage_size(w.table->catalog->storage, rows, &size, &must_e));
     assert_int_equal(size, 4);
     free(rows);
     free(none);
+    world_end(&w);
+}
+
+static const struct storage_ops *real_storage;
+
+static bool
+remove_but_lists(struct storage *s, const char *location, struct err *e)
+{
+    if (strstr(location, "-list-"))
+        return err_set(e, MR_STORAGE_REFUSED, "not this one");
+    return real_storage->remove(s, location, e);
+}
+
+static void
+what_stays_of_a_dropped_table_is_told(void **state)
+{
+    (void)state;
+    struct world w = world_begin();
+    struct err e;
+    append(w.table, "f");
+    struct storage *s = w.table->catalog->storage;
+    real_storage = s->ops;
+    struct storage_ops refusing = *real_storage;
+    refusing.remove = remove_but_lists;
+    s->ops = &refusing;
+    assert_false(expire_dropped(s, w.table->state.metadata->location, &e));
+    s->ops = real_storage;
+    assert_int_equal(e.code, MR_LAKE_REMNANTS);
+    assert_non_null(strstr(e.text, "/metadata: 1 of the "));
+    assert_non_null(strstr(e.text, "not this one"));
+    assert_int_equal(metadata_files(w.folder), 0);
     world_end(&w);
 }
 
@@ -309,6 +340,7 @@ main(void)
         cmocka_unit_test(many_commits_leave_few_files_for_few_rewrites),
         cmocka_unit_test(previous_metadata_goes_only_when_the_table_says_so),
         cmocka_unit_test(of_a_dropped_table_only_the_metadata_goes),
+        cmocka_unit_test(what_stays_of_a_dropped_table_is_told),
         cmocka_unit_test(snapshots_go_by_age_and_count_and_not_behind_the_one_to_keep),
         cmocka_unit_test(a_commit_that_is_asked_to_stop_tries_no_second_time),
     };
