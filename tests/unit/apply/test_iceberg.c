@@ -88,16 +88,24 @@ commit(struct world *w, struct sink_rig *r)
     MUST_PASS(sink_rig_commit(r, next_state(w, state), &must_e));
 }
 
-/* A table with rows 0 .. 9 by the unit {"unit":1}. */
+/* A world with a table of rows 0 .. 9 by the unit {"unit":1}. */
 static void
-first_unit(struct world *w, struct sink_rig *r)
+first_unit(struct world *w, struct sink_rig *r, int version)
 {
+    *w = world_begin(version);
     open_rig(w, r, 1);
     MUST_PASS(sink_rig_create(r, &must_e));
     begin(r, SINK_BASE);
     for (int64_t id = 0; id < 10; id++)
         put(w, r, id, id);
     commit(w, r);
+}
+
+static void
+end(struct world *w, struct sink_rig *r)
+{
+    sink_rig_close(r);
+    world_end(w);
 }
 
 /* ---- what is there ---- */
@@ -279,12 +287,11 @@ static void
 check_random_units(int version)
 {
     struct prng g = prng_begin("random units");
-    struct world w = world_begin(version);
+    struct world w;
     struct sink_rig r;
-    first_unit(&w, &r);
+    first_unit(&w, &r, version);
     random_units(&w, &g, &r);
-    sink_rig_close(&r);
-    world_end(&w);
+    end(&w, &r);
 }
 
 static void
@@ -302,9 +309,9 @@ random_units_leave_the_models_rows_in_version_2(void **state)
 static void
 a_process_that_died_goes_on_from_the_stored_checkpoint(void **state)
 {
-    struct world w = world_begin(3);
+    struct world w;
     struct sink_rig r;
-    first_unit(&w, &r);
+    first_unit(&w, &r, 3);
     begin(&r, SINK_BASE);
     put(NULL, &r, 3, 333); /* died within the unit: it never was */
     sink_rig_close(&r);
@@ -317,17 +324,16 @@ a_process_that_died_goes_on_from_the_stored_checkpoint(void **state)
     put(&w, &r, 3, 444);
     commit(&w, &r);
     check_rows(&w);
-    sink_rig_close(&r);
-    world_end(&w);
+    end(&w, &r);
 }
 
 static void
 a_base_that_is_not_the_stored_one_gets_no_rows(void **state)
 {
-    struct world w = world_begin(3);
+    struct world w;
     struct sink_rig r;
     enum sink_begin outcome;
-    first_unit(&w, &r);
+    first_unit(&w, &r, 3);
     r.point.state = bytes_str("{\"unit\":0}");
     MUST_PASS(sink_rig_begin(&r, &outcome, &must_e));
     assert_int_equal(outcome, SINK_OTHER);
@@ -340,8 +346,7 @@ a_base_that_is_not_the_stored_one_gets_no_rows(void **state)
     r.point.commits--; /* the same state, but of another commit */
     begin(&r, SINK_OTHER);
     check_rows(&w);
-    sink_rig_close(&r);
-    world_end(&w);
+    end(&w, &r);
 }
 
 /* The commit's answer is lost and the catalog is silent: the unit fails as unknown, and the
@@ -365,9 +370,9 @@ lose_a_unit(struct world *w, struct sink_rig *r, int what)
 static void
 a_unit_that_was_done_though_its_answer_was_lost_is_not_done_again(void **state)
 {
-    struct world w = world_begin(3);
+    struct world w;
     struct sink_rig r;
-    first_unit(&w, &r);
+    first_unit(&w, &r, 3);
     lose_a_unit(&w, &r, LIE_DONE);
     begin(&r, SINK_OTHER);
     assert_true(bytes_eq(r.point.state, bytes_str("{\"unit\":2}")));
@@ -378,16 +383,15 @@ a_unit_that_was_done_though_its_answer_was_lost_is_not_done_again(void **state)
     put(&w, &r, 3, 444);
     commit(&w, &r);
     check_rows(&w);
-    sink_rig_close(&r);
-    world_end(&w);
+    end(&w, &r);
 }
 
 static void
 a_unit_that_was_not_done_is_done_again_once(void **state)
 {
-    struct world w = world_begin(3);
+    struct world w;
     struct sink_rig r;
-    first_unit(&w, &r);
+    first_unit(&w, &r, 3);
     lose_a_unit(&w, &r, LIE_NOT_DONE);
     check_rows(&w);
     begin(&r, SINK_BASE);
@@ -395,16 +399,15 @@ a_unit_that_was_not_done_is_done_again_once(void **state)
     commit(&w, &r);
     check_rows(&w);
     check_state(&w, "{\"unit\":2}");
-    sink_rig_close(&r);
-    world_end(&w);
+    end(&w, &r);
 }
 
 static void
 a_unit_that_is_rolled_back_leaves_no_file(void **state)
 {
-    struct world w = world_begin(2);
+    struct world w;
     struct sink_rig r;
-    first_unit(&w, &r);
+    first_unit(&w, &r, 2);
     size_t before = files_there(&w);
     begin(&r, SINK_BASE);
     for (int64_t id = 0; id < IDS; id++)
@@ -412,18 +415,17 @@ a_unit_that_is_rolled_back_leaves_no_file(void **state)
     r.ops->rollback(r.lane);
     assert_int_equal(files_there(&w), before);
     check_rows(&w);
-    sink_rig_close(&r);
-    world_end(&w);
+    end(&w, &r);
 }
 
 static void
 an_owner_that_was_overtaken_within_its_unit_commits_nothing(void **state)
 {
-    struct world w = world_begin(3);
+    struct world w;
     struct sink_rig zombie, heir;
     struct err e;
     enum sink_begin outcome;
-    first_unit(&w, &zombie);
+    first_unit(&w, &zombie, 3);
     begin(&zombie, SINK_BASE);
     put(NULL, &zombie, 3, 333);
     open_rig(&w, &heir, 2);
@@ -447,24 +449,23 @@ an_owner_that_was_overtaken_within_its_unit_commits_nothing(void **state)
 static void
 a_table_of_another_task_is_refused(void **state)
 {
-    struct world w = world_begin(3);
+    struct world w;
     struct sink_rig r, other;
     struct err e;
-    first_unit(&w, &r);
+    first_unit(&w, &r, 3);
     assert_false(open_as(&w, &other, OTHERS, 1, &e));
     assert_int_equal(e.code, MR_LAKE_FOREIGN);
     check_state(&w, "{\"unit\":1}");
     sink_rig_close(&other);
-    sink_rig_close(&r);
-    world_end(&w);
+    end(&w, &r);
 }
 
 static void
 a_checkpoint_without_rows_is_no_snapshot(void **state)
 {
-    struct world w = world_begin(3);
+    struct world w;
     struct sink_rig r;
-    first_unit(&w, &r);
+    first_unit(&w, &r, 3);
     struct view v = view_begin(&w);
     int64_t before = v.table->state.metadata->current_snapshot;
     view_end(&v);
@@ -474,8 +475,7 @@ a_checkpoint_without_rows_is_no_snapshot(void **state)
     v = view_begin(&w);
     assert_int_equal(v.table->state.metadata->current_snapshot, before);
     view_end(&v);
-    sink_rig_close(&r);
-    world_end(&w);
+    end(&w, &r);
 }
 
 /* ---- a re-sync: a hidden table is filled and takes the place of the target's ---- */
@@ -559,9 +559,9 @@ resync(struct world *w, struct sink_rig *r, bool deaths)
 static void
 check_resync(bool deaths)
 {
-    struct world w = world_begin(3);
+    struct world w;
     struct sink_rig r;
-    first_unit(&w, &r);
+    first_unit(&w, &r, 3);
     resync(&w, &r, deaths);
     for (int64_t id = 0; id < 15; id++)
         w.model[id] = id < 5 ? NONE : id + 100;
@@ -572,8 +572,7 @@ check_resync(bool deaths)
     put(&w, &r, 7, 700); /* of a file that was the hidden table's */
     commit(&w, &r);
     check_rows(&w);
-    sink_rig_close(&r);
-    world_end(&w);
+    end(&w, &r);
 }
 
 static void
@@ -713,8 +712,7 @@ upserts_are_right_whatever_became_of_the_index(void **state)
         commit(&w, &r);
         check_sums(&w, LARGE, all, 1000 + 2 * (int64_t)i + 1);
     }
-    sink_rig_close(&r);
-    world_end(&w);
+    end(&w, &r);
 }
 
 int
