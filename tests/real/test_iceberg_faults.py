@@ -97,6 +97,11 @@ class Work:
         return flying
 
 
+def manifests(lake, table):
+    loaded = lake.load(table)
+    return loaded.current_snapshot().manifests(loaded.io)
+
+
 def died(worker, seconds):
     end = time.monotonic() + seconds
     while worker.running and time.monotonic() < end:
@@ -184,6 +189,26 @@ def test_a_death_within_a_re_sync_leaves_no_hidden_table_and_no_file_of_one(bina
         equal(d, task, lake, mysql97, [f"{database}.t"], 90)
         d.wait(lambda: not any("_millrace" in t[1] for t in lake_tables(lake)), lambda: f"{lake_tables(lake)}", 20)
         d.wait(lambda: not hidden_files(lake), lambda: f"{hidden_files(lake)}", 20)
+
+
+@pytest.mark.slow
+def test_a_death_within_a_merge_of_manifests_loses_and_doubles_nothing(binaries, kafka, tmp_path, mysql97):
+    """A commit merges them when there are more than 100."""
+    settings = {**QUICK, "iceberg.commit.ms": 50, "iceberg.maintain.ms": 0}
+    lake = Lakehouse(tmp_path / "lake")
+    with Deployment(binaries, kafka, tmp_path, settings) as d:
+        work = Work(d, "lake_merge", mysql97, lake, keys=300)
+        with work.writers(pause=0.002):
+            work.apply.kill()
+            work.apply.start(fault="lake.commit.merge")
+            assert died(work.apply, 120), "nothing was merged"
+            assert "name=lake.commit.merge" in work.apply.log
+            before = {name: len(manifests(lake, name)) for name in tables_of(work.name, "purse")}
+            assert max(before.values()) > 100
+            work.apply.start()
+            work.goes_on("apply goes on")
+            d.wait(lambda: any(len(manifests(lake, name)) < n / 2 for name, n in before.items() if n > 100), "they are merged")
+        work.check()
 
 
 # Last, because their workers run until the end of the module.

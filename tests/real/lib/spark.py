@@ -64,14 +64,17 @@ def read(database, warehouse, table, snapshots, statements=(), tries=1):
 
 
 def run(spark, statement, tries):
-    for left in reversed(range(tries)):
+    begin = time.monotonic()
+    for n in range(1, tries + 1):
         try:
             spark.sql(statement).collect()
+            print(f"done at try {n}, {time.monotonic() - begin:.1f} s: {statement}", file=sys.stderr)
             return
         except Exception as error:
-            if not left:
+            if n == tries:
                 raise
-            print(f"again: {str(error)[:200]}", file=sys.stderr)
+            why = next((line for line in str(error).splitlines() if "Exception" in line), str(error))
+            print(f"again: {why[:300]}", file=sys.stderr)
 
 
 def session(work):
