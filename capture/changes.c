@@ -21,7 +21,8 @@ struct change_list {
 
 struct changes {
     struct change_list renamed, dropped, added;
-    bool unclear;
+    struct change_list redefined; /* by a statement, whether it converted values or not */
+    bool all_redefined, unclear;
 };
 
 static void
@@ -43,7 +44,7 @@ changes_free(struct changes *c)
 {
     if (!c)
         return;
-    struct change_list *const lists[] = {&c->renamed, &c->dropped, &c->added};
+    struct change_list *const lists[] = {&c->renamed, &c->dropped, &c->added, &c->redefined};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         while (lists[i]->n)
             list_remove(lists[i], lists[i]->n - 1);
@@ -143,12 +144,34 @@ note_add(struct changes *c, const struct table *newest, const struct source_adde
         c->added.v[n].has_default = x->has_default;
 }
 
+/* What a column was between two redefinitions is not known: it may have held less. */
+static void
+note_redefined(struct changes *c, struct bytes name)
+{
+    int renamed = list_find(&c->renamed, name, true);
+    struct bytes old = renamed >= 0 ? bytes_str(c->renamed.v[renamed].name) : name;
+    c->unclear = c->unclear || c->all_redefined || list_find(&c->added, name, false) >= 0 ||
+                 list_find(&c->redefined, old, false) >= 0;
+    list_add(c, &c->redefined, old, (struct bytes){0});
+}
+
+static void
+note_all_redefined(struct changes *c)
+{
+    c->unclear = c->unclear || c->all_redefined || c->redefined.n > 0 || c->added.n > 0;
+}
+
 void
 changes_note(struct changes **at, const struct table *newest, const struct source_ddl *d)
 {
     if (!*at)
         *at = mem_zalloc(sizeof(**at));
     struct changes *c = *at;
+    if (d->converts_all)
+        note_all_redefined(c);
+    for (size_t i = 0; i < d->redefined_count; i++)
+        note_redefined(c, d->redefined[i]);
+    c->all_redefined = c->all_redefined || d->converts_all;
     for (size_t i = 0; i < d->dropped_count; i++)
         note_drop(c, d->dropped[i]);
     for (size_t i = 0; i < d->column_count; i++)

@@ -1,6 +1,7 @@
 /* What ALTERs did to the columns of a captured table since its newest version: whether the rows
  * at a target can follow from that version to the next by an ALTER there, and which columns
- * were renamed. What is not known for sure cannot follow. Pure. Owner and thread: the core's.
+ * were renamed. What is not known for sure cannot follow; so a column that two statements
+ * redefined, as it may have held less in between. Pure. Owner and thread: the core's.
  *
  * Names are compared without case, as the servers do.
  */

@@ -512,7 +512,7 @@ on_table_version(void *ctx, struct table *version, void **user, struct err *e)
         return err_set(e, MR_INTERNAL, "a version of a table that is not selected");
     }
     *user = t;
-    return definitions_named(s, t, version, e);
+    return definitions_proved(s, t, version, e);
 }
 
 /* A row that cannot be written ends its table, not the stream. */

@@ -71,33 +71,6 @@ definitions_proved(struct session *s, struct captured *t, struct table *version,
     return ok;
 }
 
-static bool
-has_twin(const struct column *c)
-{
-    switch (c->type) {
-    case COL_UUID:
-    case COL_INET4:
-    case COL_INET6:
-    case COL_VECTOR:
-    case COL_VARBINARY:
-        return true;
-    case COL_BINARY:
-        return c->length == 16 || c->length == 4;
-    default:
-        return false;
-    }
-}
-
-bool
-definitions_named(struct session *s, struct captured *t, struct table *version, struct err *e)
-{
-    bool doubtful = false;
-    for (unsigned i = 0; i < version->column_count && version->flavor == FLAVOR_MARIADB; i++)
-        doubtful = doubtful || has_twin(&version->columns[i]);
-    t->doubtful = doubtful;
-    return definitions_proved(s, t, version, e);
-}
-
 /* ---- not proved ---- */
 
 /* Even so it is good for something: a table that is met first gets its topic and its marks. */
@@ -123,7 +96,6 @@ answer(struct session *s, struct captured *t, struct source_definition *d, struc
         return true;
     struct source_name name = {bytes_str(t->db), bytes_str(t->name)};
     s->ops->decoder_forget(s->decoder, &name);
-    t->doubtful = false;
     return definitions_proved(s, t, d->table, e);
 }
 
@@ -160,8 +132,6 @@ definitions_altered(struct session *s, struct captured *t, const struct source_d
 {
     if (t->table != NULL && !t->stopped)
         changes_note(&t->changes, t->table, d);
-    if (t->doubtful && d->converts)
-        changes_lose(&t->changes);
     return definitions_ask(s, t, e);
 }
 

@@ -14,15 +14,15 @@
  * full load cannot do that: there the table stops.
  *
  * MariaDB's log names columns and does not tell some types from others (uuid, inet6 and
- * binary(16), vector and varbinary): what it names is then taken for what
- * the source has now, and the table is `doubtful` until a proof at a statement. A statement
- * that may have changed a type before it begins a load.
+ * binary(16), vector and varbinary): what it names is then taken for what the source has now.
+ * The bytes are the same in both, so a redefinition from the one to the other changes no value;
+ * what goes by way of a third type is two redefinitions, and a load.
  *
  * What statements said of the columns is kept (capture/changes.h) until the next proof, which
  * may be several statements later. It tells whether the rows at a target follow to what was
  * proved; if not, or if rows were skipped, a load begins before the version.
  *
- * Durable: `unproved`, `gap`, `doubtful` and `altered` (changes are kept; a session that
+ * Durable: `unproved`, `gap` and `altered` (changes are kept; a session that
  * resumes knows no more of them than that they were) are in the version event. Dying between a
  * load's begin and its version begins another load, before any row of that version. Owner and
  * thread: the session's core.
@@ -48,10 +48,8 @@ definitions_ask_all(struct session *s, struct err *e);
 /* Those that are unproved, when it is time. */
 MUST bool
 definitions_retry(struct session *s, struct err *e);
-/* The log names the columns of the rows that come. Takes the reference. */
-MUST bool
-definitions_named(struct session *s, struct captured *t, struct table *version, struct err *e);
-/* This is the definition where the stream stands. Takes the reference. */
+/* This is the definition where the stream stands: of a proof, or named by the log. Takes the
+ * reference. */
 MUST bool
 definitions_proved(struct session *s, struct captured *t, struct table *version, struct err *e);
 /* source_sink.gap, ctx = the session. */

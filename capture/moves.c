@@ -119,7 +119,7 @@ enter(struct session *s, struct captured *t, const struct captured *from, struct
     loads_drop(s, t);
     free(t->moved);
     t->moved = NULL;
-    t->dropped = t->doubtful = t->unproved = t->gap = false;
+    t->dropped = t->unproved = t->gap = false;
     t->born = t->loaded = true; /* complete without a load */
     t->load = 0;
     t->move = move_json(from);

@@ -38,12 +38,12 @@ struct source_ddl {
     const struct source_rename *columns; /* renamed columns of an ALTER */
     const struct bytes *dropped;         /* its columns that go, and those that come */
     const struct source_added *added;
-    size_t name_count, column_count, dropped_count, added_count;
+    const struct bytes *redefined; /* columns whose values may have been converted */
+    size_t name_count, column_count, dropped_count, added_count, redefined_count;
     bool rows_kept; /* false: rows may have changed without row events (partitions, import, drop
                        + add of one column, computed defaults) */
-    bool moves_only; /* RENAME: tables get other names, nothing else happens */
-    bool converts; /* columns were redefined: values may have been converted (see the versions)
-                    */
+    bool moves_only;   /* RENAME: tables get other names, nothing else happens */
+    bool converts_all; /* any column of text may be among the redefined */
     uint64_t commit_us;
 };
 

@@ -315,7 +315,6 @@ version_json(const struct session *s, const struct captured *t)
     json_set(j, "altered", json_bool_new(t->changes != NULL));
     json_set(j, "unproved", json_bool_new(t->unproved));
     json_set(j, "gap", json_bool_new(t->gap));
-    json_set(j, "doubtful", json_bool_new(t->doubtful));
     if (t->renames != NULL)
         json_set(j, "renames", json_ref(t->renames));
     if (t->move != NULL)
@@ -450,7 +449,6 @@ resume_one(struct session *s, const struct progress_record *r, struct err *e)
         changes_lose(&t->changes);
     t->unproved = t->changes != NULL || json_get_bool(r->schema, "unproved", false);
     t->gap = json_get_bool(r->schema, "gap", false);
-    t->doubtful = json_get_bool(r->schema, "doubtful", false);
     t->noted = (struct cut_id){r->epoch, r->seq};
     t->moved = moves_topic(r->schema);
     t->stopped = !json_is_null(stopped);

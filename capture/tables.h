@@ -40,8 +40,7 @@ struct captured {
     char *moved;   /* topic of the name it was renamed to, by its newest event; NULL: none */
     struct cut_id noted; /* its newest version event */
     bool unproved;       /* see capture/definitions.h */
-    bool gap;
-    bool doubtful; /* likewise */
+    bool gap;            /* likewise */
     bool stopped;
     bool resumed; /* stopped, and to be taken up again */
     uint64_t txn; /* the session's txn_count that txn_rows belongs to */

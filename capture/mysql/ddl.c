@@ -216,6 +216,7 @@ struct alter {
     struct source_rename *columns;
     struct bytes *dropped;
     struct source_added *added;
+    struct bytes *redefined;
     struct source_added *current; /* the column an ADD speaks of, NULL: no ADD */
 };
 
@@ -286,13 +287,31 @@ alter_rename(struct lexer *x, struct alter *al)
     al->ddl->moves_only = x->t.kind == TOKEN_END || at_sign(x, ';');
 }
 
+/* The name behind MODIFY and CHANGE. */
+static bool
+take_redefined(struct lexer *x, struct alter *al, struct source_name *out)
+{
+    skip_any(x, "COLUMN IF EXISTS");
+    if (!take_name(x, (struct bytes){0}, out))
+        return false;
+    if (has_room(al, al->ddl->redefined_count))
+        al->redefined[al->ddl->redefined_count++] = out->table;
+    return true;
+}
+
+static void
+alter_modify(struct lexer *x, struct alter *al)
+{
+    struct source_name name;
+    if (!take_redefined(x, al, &name))
+        al->ddl->rows_kept = false;
+}
+
 static void
 alter_change(struct lexer *x, struct alter *al)
 {
-    al->ddl->converts = true;
-    skip_any(x, "COLUMN IF EXISTS");
     struct source_name from, to;
-    if (take_name(x, (struct bytes){0}, &from) && take_name(x, (struct bytes){0}, &to) &&
+    if (take_redefined(x, al, &from) && take_name(x, (struct bytes){0}, &to) &&
         !bytes_eq(from.table, to.table) && al->ddl->column_count < LIST_MAX)
         al->columns[al->ddl->column_count++] = (struct source_rename){from.table, to.table};
 }
@@ -371,9 +390,9 @@ alter_word(struct lexer *x, struct alter *al)
     } else if (take_word(x, "ADD")) {
         alter_add(x, al);
     } else if (take_word(x, "MODIFY")) {
-        d->converts = true;
+        alter_modify(x, al);
     } else if (take_word(x, "CONVERT")) {
-        d->converts = true;
+        d->converts_all = true;
         d->rows_kept = d->rows_kept && !at_any(x, "PARTITION TABLE");
     } else if (take_word(x, "DEFAULT")) {
         note_default(x, al);
@@ -416,6 +435,7 @@ classify_alter(struct lexer *x, struct source_ddl *d, struct names *names)
     al.columns = arena_alloc(x->arena, LIST_MAX * sizeof(*al.columns));
     d->dropped = al.dropped = arena_alloc(x->arena, COLUMNS_MAX * sizeof(*al.dropped));
     d->added = al.added = arena_alloc(x->arena, COLUMNS_MAX * sizeof(*al.added));
+    d->redefined = al.redefined = arena_alloc(x->arena, COLUMNS_MAX * sizeof(*al.redefined));
     d->kind = add_name(x, d->database, names) ? SOURCE_DDL_ALTER : SOURCE_DDL_UNCLEAR;
     d->columns = al.columns;
     d->rows_kept = !ignore;
