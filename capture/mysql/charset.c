@@ -10,8 +10,19 @@
 
 enum charset_kind { CHARSET_UTF8, CHARSET_ASCII, CHARSET_LATIN1, CHARSET_ICONV };
 
+/* How long characters are that are not ASCII. */
+enum charset_layout {
+    CODES_SINGLE,
+    CODES_DOUBLE,
+    CODES_KANA, /* 0xa1 to 0xdf are characters */
+    CODES_EUC,  /* behind 0x8f come two bytes */
+    CODES_GB18030,
+    CODES_UNICODE,
+};
+
 struct charset {
     enum charset_kind kind;
+    enum charset_layout layout;
     iconv_t cd;                                  /* CHARSET_ICONV only */
     const struct charset_exceptions *exceptions; /* of cd, or NULL */
 };
@@ -20,19 +31,44 @@ struct charset {
 static const struct {
     const char *name;
     const char *iconv;
+    enum charset_layout layout;
 } names[] = {
-    {"armscii8", "ARMSCII-8"}, {"big5", "BIG5-HKSCS"},     {"cp1250", "CP1250"},
-    {"cp1251", "CP1251"},      {"cp1256", "CP1256"},       {"cp1257", "CP1257"},
-    {"cp850", "CP850"},        {"cp852", "CP852"},         {"cp866", "CP866"},
-    {"cp932", "CP932"},        {"dec8", "DEC-MCS"},        {"eucjpms", "EUC-JP-MS"},
-    {"euckr", "UHC"},          {"gb18030", "GB18030"},     {"gb2312", "EUC-CN"},
-    {"gbk", "CP936"},          {"geostd8", "GEORGIAN-PS"}, {"greek", "ISO-8859-7"},
-    {"hebrew", "ISO-8859-8"},  {"hp8", "HP-ROMAN8"},       {"keybcs2", "ASCII"},
-    {"koi8r", "KOI8-R"},       {"koi8u", "KOI8-U"},        {"latin2", "ISO-8859-2"},
-    {"latin5", "ISO-8859-9"},  {"latin7", "ISO-8859-13"},  {"macce", "MAC-CENTRALEUROPE"},
-    {"macroman", "MACINTOSH"}, {"sjis", "SHIFT_JIS"},      {"swe7", "SEN_850200_C"},
-    {"tis620", "ISO-8859-11"}, {"ucs2", "UCS-2BE"},        {"ujis", "EUC-JP-MS"},
-    {"utf16", "UTF-16BE"},     {"utf16le", "UTF-16LE"},    {"utf32", "UTF-32BE"},
+    {"armscii8", "ARMSCII-8", CODES_SINGLE},
+    {"big5", "BIG5-HKSCS", CODES_DOUBLE},
+    {"cp1250", "CP1250", CODES_SINGLE},
+    {"cp1251", "CP1251", CODES_SINGLE},
+    {"cp1256", "CP1256", CODES_SINGLE},
+    {"cp1257", "CP1257", CODES_SINGLE},
+    {"cp850", "CP850", CODES_SINGLE},
+    {"cp852", "CP852", CODES_SINGLE},
+    {"cp866", "CP866", CODES_SINGLE},
+    {"cp932", "CP932", CODES_KANA},
+    {"dec8", "DEC-MCS", CODES_SINGLE},
+    {"eucjpms", "EUC-JP-MS", CODES_EUC},
+    {"euckr", "UHC", CODES_DOUBLE},
+    {"gb18030", "GB18030", CODES_GB18030},
+    {"gb2312", "EUC-CN", CODES_DOUBLE},
+    {"gbk", "CP936", CODES_DOUBLE},
+    {"geostd8", "GEORGIAN-PS", CODES_SINGLE},
+    {"greek", "ISO-8859-7", CODES_SINGLE},
+    {"hebrew", "ISO-8859-8", CODES_SINGLE},
+    {"hp8", "HP-ROMAN8", CODES_SINGLE},
+    {"keybcs2", "ASCII", CODES_SINGLE},
+    {"koi8r", "KOI8-R", CODES_SINGLE},
+    {"koi8u", "KOI8-U", CODES_SINGLE},
+    {"latin2", "ISO-8859-2", CODES_SINGLE},
+    {"latin5", "ISO-8859-9", CODES_SINGLE},
+    {"latin7", "ISO-8859-13", CODES_SINGLE},
+    {"macce", "MAC-CENTRALEUROPE", CODES_SINGLE},
+    {"macroman", "MACINTOSH", CODES_SINGLE},
+    {"sjis", "SHIFT_JIS", CODES_KANA},
+    {"swe7", "SEN_850200_C", CODES_SINGLE},
+    {"tis620", "ISO-8859-11", CODES_SINGLE},
+    {"ucs2", "UCS-2BE", CODES_UNICODE},
+    {"ujis", "EUC-JP-MS", CODES_EUC},
+    {"utf16", "UTF-16BE", CODES_UNICODE},
+    {"utf16le", "UTF-16LE", CODES_UNICODE},
+    {"utf32", "UTF-32BE", CODES_UNICODE},
 };
 
 /* 0x80..0x9f of MySQL's latin1: cp1252, its five holes standing for themselves. */
@@ -136,18 +172,18 @@ convert_run(struct conversion *c, const uint8_t *begin, const uint8_t *end)
     return !left || iconv(c->cs->cd, &from, &left, &c->to, &c->room) != (size_t)-1;
 }
 
-/* Bytes of the character at p, of sets that have exceptions. */
+/* Bytes of the character at p, of sets that are not Unicode. */
 static size_t
-character_bytes(const struct charset_exceptions *x, const uint8_t *p, size_t left)
+character_bytes(enum charset_layout layout, const uint8_t *p, size_t left)
 {
-    bool wide = x->pairs[x->n - 1].code > 0xff;
-    size_t n = 1;
-    if (!wide || p[0] < 0x81 || (p[0] > 0xa0 && p[0] < 0xe0 && strcmp(x->charset, "sjis") == 0))
+    size_t n = 2;
+    if (p[0] < 0x81 || layout == CODES_SINGLE ||
+        (layout == CODES_KANA && p[0] > 0xa0 && p[0] < 0xe0))
         return 1;
-    if (strcmp(x->charset, "gb18030") == 0 && left > 1 && p[1] >= '0' && p[1] <= '9')
+    if (layout == CODES_GB18030 && left > 1 && p[1] >= '0' && p[1] <= '9')
         n = 4;
-    else
-        n = strcmp(x->charset, "ujis") == 0 && p[0] == 0x8f ? 3 : 2;
+    if (layout == CODES_EUC && p[0] == 0x8f)
+        n = 3;
     return n < left ? n : left;
 }
 
@@ -174,10 +210,10 @@ convert_around(struct conversion *c, struct bytes in)
     const struct charset_exceptions *x = c->cs->exceptions;
     const uint8_t *run = in.p, *end = in.p + in.n;
     for (const uint8_t *p = in.p; p < end;) {
-        size_t n = character_bytes(x, p, (size_t)(end - p));
+        size_t n = character_bytes(c->cs->layout, p, (size_t)(end - p));
         const struct charset_pair *other = exception_of(x, p, n);
         if (other) {
-            if (!convert_run(c, run, p))
+            if (!other->unicode || !convert_run(c, run, p))
                 return false;
             char *to = (char *)put_utf8((uint8_t *)c->to, other->unicode);
             c->room -= (size_t)(to - c->to);
@@ -214,8 +250,10 @@ charset_open(const char *name, struct charset **out, struct err *e)
     else if (strcmp(name, "latin1") == 0)
         cs.kind = CHARSET_LATIN1;
     for (size_t i = 0; i < ARRAY_LEN(names) && cs.kind == CHARSET_ICONV; i++)
-        if (strcmp(names[i].name, name) == 0)
+        if (strcmp(names[i].name, name) == 0) {
             iconv_name = names[i].iconv;
+            cs.layout = names[i].layout;
+        }
     if (cs.kind == CHARSET_ICONV) {
         if (!iconv_name || (cs.cd = iconv_open("UTF-8", iconv_name)) == (iconv_t)-1)
             return err_set(e, MR_SOURCE_TYPE, "character set %s cannot be converted", name);
@@ -250,4 +288,24 @@ charset_to_utf8(struct charset *cs, struct bytes in, struct arena *a, struct byt
         return iconv_to_utf8(cs, in, a, out);
     }
     return false;
+}
+
+bool
+charset_show(struct charset *cs, struct bytes in, struct arena *a, struct bytes *out)
+{
+    if (charset_to_utf8(cs, in, a, out))
+        return true;
+    if (cs->kind == CHARSET_UTF8 || cs->layout == CODES_UNICODE)
+        return false;
+    uint8_t *made = arena_alloc(a, in.n * 3 + 4), *o = made;
+    for (size_t i = 0, n; i < in.n; i += n) {
+        struct bytes one;
+        n = character_bytes(cs->layout, in.p + i, in.n - i);
+        if (!charset_to_utf8(cs, bytes_of(in.p + i, n), a, &one))
+            one = BYTES_LIT("?");
+        memcpy(o, one.p, one.n);
+        o += one.n;
+    }
+    *out = bytes_of(made, (size_t)(o - made));
+    return true;
 }

@@ -63,6 +63,10 @@ static const struct charset_pair big5[] = {
     {0xc7f9, 0x247a}, {0xc7fa, 0x247b}, {0xc7fb, 0x247c}, {0xc7fc, 0x247d},
 };
 
+static const struct charset_pair cp1256[] = {
+    {0x8a, 0}, {0x8f, 0}, {0x98, 0}, {0x9a, 0}, {0x9f, 0}, {0xaa, 0}, {0xc0, 0}, {0xff, 0},
+};
+
 static const struct charset_pair cp866[] = {
     {0xfc, 0x207f},
     {0xfd, 0xb2},
@@ -87,13 +91,16 @@ static const struct charset_pair gb18030[] = {
 };
 
 static const struct charset_pair geostd8[] = {
-    {0x80, 0x20ac},
-    {0xfd, 0x2116},
+    {0x80, 0x20ac}, {0x81, 0}, {0x83, 0}, {0x88, 0}, {0x8a, 0}, {0x8c, 0}, {0x8d, 0}, {0x8e, 0},
+    {0x8f, 0},      {0x90, 0}, {0x98, 0}, {0x99, 0}, {0x9a, 0}, {0x9c, 0}, {0x9d, 0}, {0x9e, 0},
+    {0x9f, 0},      {0xe6, 0}, {0xe7, 0}, {0xe8, 0}, {0xe9, 0}, {0xea, 0}, {0xeb, 0}, {0xec, 0},
+    {0xed, 0},      {0xee, 0}, {0xef, 0}, {0xf0, 0}, {0xf1, 0}, {0xf2, 0}, {0xf3, 0}, {0xf4, 0},
+    {0xf5, 0},      {0xf6, 0}, {0xf7, 0}, {0xf8, 0}, {0xf9, 0}, {0xfa, 0}, {0xfb, 0}, {0xfc, 0},
+    {0xfd, 0x2116}, {0xfe, 0}, {0xff, 0},
 };
 
 static const struct charset_pair greek[] = {
-    {0xa1, 0x2bd},
-    {0xa2, 0x2bc},
+    {0xa1, 0x2bd}, {0xa2, 0x2bc}, {0xa4, 0}, {0xa5, 0}, {0xaa, 0},
 };
 
 static const struct charset_pair hebrew[] = {
@@ -146,6 +153,11 @@ static const struct charset_pair sjis[] = {
 
 static const struct charset_pair swe7[] = {
     {0x24, 0x24},
+    {0x7f, 0},
+};
+
+static const struct charset_pair tis620[] = {
+    {0xa0, 0},
 };
 
 static const struct charset_pair ujis[] = {
@@ -156,6 +168,7 @@ static const struct charset_pair ujis[] = {
 static const struct charset_exceptions all[] = {
     {"armscii8", armscii8, sizeof(armscii8) / sizeof(*armscii8)},
     {"big5", big5, sizeof(big5) / sizeof(*big5)},
+    {"cp1256", cp1256, sizeof(cp1256) / sizeof(*cp1256)},
     {"cp866", cp866, sizeof(cp866) / sizeof(*cp866)},
     {"dec8", dec8, sizeof(dec8) / sizeof(*dec8)},
     {"gb18030", gb18030, sizeof(gb18030) / sizeof(*gb18030)},
@@ -167,6 +180,7 @@ static const struct charset_exceptions all[] = {
     {"macroman", macroman, sizeof(macroman) / sizeof(*macroman)},
     {"sjis", sjis, sizeof(sjis) / sizeof(*sjis)},
     {"swe7", swe7, sizeof(swe7) / sizeof(*swe7)},
+    {"tis620", tis620, sizeof(tis620) / sizeof(*tis620)},
     {"ujis", ujis, sizeof(ujis) / sizeof(*ujis)},
 };
 

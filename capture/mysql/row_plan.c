@@ -246,12 +246,24 @@ struct image {
     struct bytes partial; /* a bit for each JSON column of the table: differences only */
 };
 
+/* '?' in a key would be another row. */
+static bool
+is_key(const struct table *t, uint16_t column)
+{
+    for (unsigned i = 0; i < t->key_count; i++)
+        if (t->key[i] == column)
+            return true;
+    return false;
+}
+
 MUST static bool
 cell_text(struct row_plan *p, const struct row_column *c, struct bytes v, struct arena *a,
           struct cell *out, struct err *e)
 {
     struct bytes text;
-    if (!charset_to_utf8(c->charset, v, a, &text))
+    bool ok = charset_to_utf8(c->charset, v, a, &text) ||
+              (!is_key(p->table, c->to) && charset_show(c->charset, v, a, &text));
+    if (!ok)
         return bad_value(p, c, MR_SCHEMA_CHARSET, e);
     cell_of(c->op == ROW_TEXT ? CELL_TEXT : CELL_JSON, text, out);
     return true;

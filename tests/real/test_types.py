@@ -2,6 +2,7 @@
 deleted, and compared by PyMySQL as bytes. What is expected stands here, not in the product's table of types."""
 
 import random
+import re
 import time
 
 import pytest
@@ -128,6 +129,7 @@ class Pair:
         d.wait(arrived, f"marker of {self.copy}", seconds)
         end = time.monotonic() + 2 * seconds  # other tables may still be loaded
         while found := differences(self.source, self.target, self.name, self.copy, self.world):
+            arrived()
             assert time.monotonic() < end, "\n".join(map(str, found))
             time.sleep(0.2)
 
@@ -269,6 +271,33 @@ def test_every_character_of_the_wide_sets_arrives(request, binaries, kafka, tmp_
     check_characters(request, binaries, kafka, tmp_path, source,
                      lambda widths: [c for c, n in widths.items() if n > 1 and not c.startswith(("utf8", "utf32", "utf16le"))
                                      and c not in ("filename",)])
+
+
+UNASSIGNED = {"gbk": ["FE9A"], "ujis": ["A9A1"], "sjis": ["84BF"]}
+
+
+@pytest.mark.parametrize("source", ["mariadb", *slow("mysql97", "mysql57", "mariadb118")])
+def test_codes_that_are_no_characters_arrive_as_the_source_shows_them(request, binaries, kafka, tmp_path, source):
+    """A BLOB made TEXT holds them; every client of the source sees a question mark, loaded or streamed. In a key it would be another row."""
+    p = Pair(request, source, f"codes_{source}")
+    charsets = [c for c, in p.source.execute("SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS WHERE MAXLEN = 1 AND CHARACTER_SET_NAME "
+                                             "NOT IN ('binary', 'filename', 'tis620')") if c != "ascii" or source.startswith("mariadb")]
+    for charset in [*charsets, *UNASSIGNED]:
+        codes = UNASSIGNED.get(charset, [f"{i:02x}" for i in range(256)])
+        p.run(f"CREATE TABLE `{charset}` (id INT PRIMARY KEY, v BLOB)")
+        p.run(f"INSERT INTO `{charset}` VALUES " + ",".join(f"({i}, X'41{code}42')" for i, code in enumerate(codes)))
+        p.run(f"ALTER TABLE `{charset}` MODIFY v TEXT CHARACTER SET {charset}")
+    p.run("CREATE TABLE keyed (v VARCHAR(9) CHARACTER SET cp1251 PRIMARY KEY)")
+    with Deployment(binaries, kafka, tmp_path) as d:
+        capture, _ = d.start_both()
+        task = d.create(p.name, p.source, p.target, databases=f"{p.name}:{p.copy}")
+        p.arrives(d, task, 120)
+        for charset in [*charsets, *UNASSIGNED]:
+            p.run(f"INSERT INTO `{charset}` SELECT id + 1000, v FROM `{charset}`")
+        p.arrives(d, task)
+        assert p.target.execute(f"SELECT v FROM {p.copy}.cp1251 WHERE id IN (152, 1152)") == (("A?B",), ("A?B",))
+        p.run("INSERT INTO keyed VALUES (_cp1251 X'98')")
+        d.wait(lambda: re.search(r"event=table_stopped .*keyed code=MR5003", capture.log), "the table stops")
 
 
 # Keys.

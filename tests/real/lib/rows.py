@@ -83,7 +83,10 @@ def canonical(column, value):
     if value is None:
         return None
     if column.type == "json":
-        return json.dumps(json.loads(value), sort_keys=True).encode()
+        try:
+            return json.dumps(json.loads(value), sort_keys=True).encode()
+        except ValueError:  # text, while the other side is a document yet or already
+            return value
     return value
 
 
