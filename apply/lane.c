@@ -218,8 +218,8 @@ prepare(struct job *j)
     return tables;
 }
 
-/* Rows and checkpoints, then what the event needs. Only one that enters is noted with its step:
- * the step clears away what the checkpoint no longer knows. */
+/* Rows and checkpoints, then what the event needs. Only one that ends a load is noted with its
+ * step: the step clears away what the checkpoint no longer knows. */
 MUST static bool
 run_event(struct lane *l, struct job *j, struct apply_table **tables, struct err *e)
 {
@@ -228,7 +228,7 @@ run_event(struct lane *l, struct job *j, struct apply_table **tables, struct err
     bool needed;
     if (!steps_plan(l, &j->event, &step, &needed, e))
         return false;
-    if (!needed || j->event.enters)
+    if (!needed || step.what == SINK_REMOVE)
         steps_note(t, &j->event);
     uint32_t version = j->event.plan ? j->event.plan->number : 0;
     if ((needed && !steps_intend(l, t, &step, j->event.id, version, e)) ||

@@ -117,7 +117,7 @@ steps_finish(struct lane *l, struct apply_table *t, struct err *e);
 /* The version that a pending intent of ck leads to; 0: none. */
 uint32_t
 steps_intent_version(const struct checkpoint *ck);
-/* What an event changes in own.next, of one without a step or that enters. */
+/* What an event changes in own.next, of one without a step or that ends a load. */
 void
 steps_note(struct apply_table *t, const struct job_event *ev);
 /* What the stored checkpoint says of where rows go. */

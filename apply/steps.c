@@ -21,16 +21,18 @@
  * the same way, through a hidden table. A version that an empty hidden table cannot be altered
  * to makes it anew.
  *
- * A load ends without its LOAD_END when another table takes the name: the checkpoint that no
- * longer knows the hidden table carries the intent to remove it. So no death leaves one: every
- * checkpoint that was stored names the hidden table, in `loads` or in its intent, or none is
- * there.
+ * A load ends without its LOAD_END when another table takes the name, or its table leaves it:
+ * renamed or dropped at the source. (In a lake the hidden table then holds the newest
+ * checkpoint, and goes with the next claim.) The checkpoint that no longer knows the hidden
+ * table carries the intent to remove it. So no death leaves one: every checkpoint that was
+ * stored names the hidden table, in `loads` or in its intent, or none is there.
  *
  * A table that takes another name at the source does so here: a SWAP without a load, by the
  * lane of the old name; the new name's version event comes after it (apply/moves.c).
  *
  * `loads` of the checkpoint: {own: the table holds nothing but what this incarnation wrote,
- * gone: it was renamed away, absent when it is there,
+ * gone: it was renamed away, absent when it is there, left: dropped or renamed at the source
+ * while it was loaded again, until the next load,
  * table: the hidden table, absent when rows go to the target itself, begun: a load began,
  * loaded, others: per
  * partition [offset, epoch, seq] of the last record that other incarnations applied: if it is
@@ -116,6 +118,7 @@ read_loads(struct apply_table *t)
     o->hidden = hidden != NULL;
     o->own = o->ck.loads && json_get_bool(o->ck.loads, "own", false);
     o->gone = o->ck.loads && json_get_bool(o->ck.loads, "gone", false);
+    o->left = o->ck.loads && json_get_bool(o->ck.loads, "left", false);
 }
 
 void
@@ -138,6 +141,22 @@ set_entered(struct checkpoint *ck)
 {
     set_loads(ck, false, NULL, true);
     json_set(ck->loads, "begun", json_bool_new(true));
+}
+
+/* The table leaves its name in the middle of a load anew. */
+static bool
+leaves_load(const struct apply_table *t, const struct job_event *ev)
+{
+    return t->own.hidden && ev->kind == EVENT_VERSION && ev->dropped && !ev->enters &&
+           t->run->task->sink_type == TASK_SINK_MYSQL;
+}
+
+/* It holds, in its shape of then, what was written before a load that came to no end. */
+static void
+set_left(struct checkpoint *ck)
+{
+    set_entered(ck);
+    json_set(ck->loads, "left", json_bool_new(true));
 }
 
 MUST static bool
@@ -465,6 +484,13 @@ plan_of_version(struct lane *l, const struct job_event *ev, struct sink_step *st
         return plan_leave(l, ev, step, e);
     if (ev->enters && ev->plan)
         return plan_enter(l, ev, step, needed, e);
+    if (leaves_load(ev->table, ev)) {
+        step->what = SINK_REMOVE;
+        *needed = true;
+        return true;
+    }
+    if (ev->table->own.left)
+        return true; /* no row comes before the next load begins */
     if (!ev->table->own.gone)
         return plan_version(l, ev, step, needed, e);
     *needed = !ev->dropped && ev->plan;
@@ -518,6 +544,8 @@ steps_note(struct apply_table *t, const struct job_event *ev)
         checkpoint_topic(ck, t->topic)->version = ev->plan->number;
     if (ev->enters)
         set_entered(ck);
+    else if (leaves_load(t, ev))
+        set_left(ck);
     if (ev->kind == EVENT_LOAD_BEGIN) {
         set_loads(ck, t->own.own, t->own.hidden ? t->own.written : NULL, false);
         json_set(ck->loads, "begun", json_bool_new(true));
@@ -685,7 +713,7 @@ open_again(struct lane *l, struct apply_table *t, struct err *e)
         return false;
     o->more_unique = now.more_unique;
     /* what is there now may be what the version event to come will say */
-    if (now.shape == SINK_FITS || o->entered)
+    if (now.shape == SINK_FITS || o->entered || o->left)
         return true;
     return err_set(e, MR_TARGET_SHAPE, "%s.%s: %s", t->to_db, o->written,
                    now.shape == SINK_ABSENT ? "it was dropped" : now.why);

@@ -61,6 +61,7 @@ struct lane_table {
     bool hidden;
     bool entered;      /* as it is opened: apply_table.enters is to come */
     bool gone;         /* it was renamed away, by a step of ours */
+    bool left;         /* see steps.c; may be of another shape than the newest version */
     bool own;          /* it holds nothing but what this incarnation wrote */
     bool more_unique;  /* it has unique keys besides the row's */
     struct err failed; /* code: a job of it failed, none behind it may run */

@@ -161,6 +161,30 @@ def test_a_load_that_a_rename_ends_leaves_no_table_behind(request, binaries, kaf
         d.wait(lambda: not s.target.execute(f"SHOW TABLES FROM {s.to} LIKE '\\_millrace%'"), "no hidden table is there", 20)
 
 
+def test_a_load_of_a_table_that_leaves_its_name_leaves_no_table_behind(request, binaries, kafka, tmp_path):
+    """Renamed or dropped at the source while it is loaded again, and then made anew."""
+    s = Site(request, "mysql97", "renleft")
+    with Deployment(binaries, kafka, tmp_path) as d:
+        capture, apply = d.start_both()
+        task = d.create("renleft", s.source, s.target, f"renleft:{s.to}")
+        s.arrives(d, task)
+        capture.freeze()
+        for table, end in (("one", "RENAME TABLE {d}.one TO {d}.elsewhere"), ("two", "DROP TABLE {d}.two")):
+            s.run(f"ALTER TABLE {{d}}.{table} MODIFY name VARCHAR(39)", f"UPDATE {{d}}.{table} SET n = n + 1", end)
+        capture.thaw()
+        s.arrives(d, task, skip=("one", "two"))
+        assert set(re.findall(r"event=table_resync .*table=renleft_to\.(\w+)", apply.log)) >= {"one", "two"}, "loads were begun"
+        d.wait(lambda: not s.target.execute(f"SHOW TABLES FROM {s.to} LIKE '\\_millrace%'"), "no hidden table is there", 20)
+        assert s.target.execute(f"SELECT COUNT(*) FROM {s.to}.one") == s.target.execute(f"SELECT COUNT(*) FROM {s.to}.two") == ((5,),), "rows are kept"
+        apply.kill()
+        apply.start()
+        s.make("one")
+        s.make("two", 3)
+        s.run("UPDATE {d}.one SET n = 8 WHERE id = 1")
+        s.arrives(d, task)
+        assert s.same_tables()
+
+
 def test_a_rename_onto_rows_that_are_not_the_tasks_stops_the_table_until_they_are_gone(request, binaries, kafka, tmp_path):
     s = Site(request, "mysql97", "renocc")
     with Deployment(binaries, kafka, tmp_path) as d:
