@@ -48,8 +48,8 @@ charset_close(struct charset *cs); /* NULL allowed */
 bool
 charset_to_utf8(struct charset *cs, struct bytes in, struct arena *a, struct bytes *out);
 
-/* The same; codes that are no characters of the set (a BLOB made text holds some) become '?', as
- * the server shows them to its clients. False only for malformed Unicode. */
+/* The same; codes that are no characters of the set (a BLOB made text holds some) become '?',
+ * as the server shows them to its clients. False only for malformed Unicode. */
 bool
 charset_show(struct charset *cs, struct bytes in, struct arena *a, struct bytes *out);
 
