@@ -147,8 +147,8 @@ set_entered(struct checkpoint *ck)
 static bool
 leaves_load(const struct apply_table *t, const struct job_event *ev)
 {
-    return t->own.hidden && ev->kind == EVENT_VERSION && ev->dropped && !ev->enters &&
-           t->run->task->sink_type == TASK_SINK_MYSQL;
+    return t->own.hidden && ev->kind == EVENT_VERSION && ev->plan && ev->dropped &&
+           !ev->enters && t->run->task->sink_type == TASK_SINK_MYSQL;
 }
 
 /* It holds, in its shape of then, what was written before a load that came to no end. */
@@ -489,7 +489,7 @@ plan_of_version(struct lane *l, const struct job_event *ev, struct sink_step *st
         *needed = true;
         return true;
     }
-    if (ev->table->own.left)
+    if (ev->table->own.left && ev->plan)
         return true; /* no row comes before the next load begins */
     if (!ev->table->own.gone)
         return plan_version(l, ev, step, needed, e);
