@@ -380,12 +380,13 @@ def listening(port):
 
 
 def wait_until(condition, seconds, what, pause=0.05):
-    """Waits until condition() is true and gives back its value; after `seconds` it fails and says what was awaited."""
+    """Waits until condition() is true and gives back its value; after `seconds` it fails and says what (a text, or a function
+    that gives one) was awaited."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise StackError(f"not within {seconds} s: {what}")
+            raise StackError(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(pause)
