@@ -16,7 +16,7 @@
 #define CONNECT_MS      5000
 #define STALL_S         20               /* without a byte, either way */
 #define CALL_MS         (10 * 60 * 1000) /* a slow line may take long */
-#define RETRY_MS        10000
+#define RETRY_MS        10000            /* behind the first failure, which may be a stall */
 #define PAUSE_FIRST_MS  100U
 #define PAUSE_MAX_MS    4000U
 #define ERROR_REPLY_MAX ((size_t)64 << 10)
@@ -458,13 +458,15 @@ bool
 s3_client_call(struct s3_client *c, const struct s3_request *r, struct s3_reply *reply,
                struct err *e)
 {
-    uint64_t until = clock_mono_ms() + (c->away ? 0 : RETRY_MS);
+    uint64_t until = 0;
     bool renewed = false;
     *reply = (struct s3_reply){0};
     if (!renew_before_expiry(c, e))
         return false;
     for (unsigned attempt = 0;; attempt++) {
         bool answered = send_once(c, r, reply, e);
+        if (!attempt)
+            until = clock_mono_ms() + (c->away ? 0 : RETRY_MS);
         c->away = c->away && is_passing(reply);
         if (answered && reply->http.status < 300 && !*reply->code)
             return true;

@@ -2,10 +2,10 @@
  *
  * Protocol: Amazon S3 API Reference, REST, version 2006-03-01. A bucket is the first part of
  * the path (path style) or of the host. Transport failures, 500, 502, 503, 504, 429 and what S3
- * asks to be tried again are, with growing pauses, until RETRY_MS have passed: every request
- * here may be sent twice. What a status and its <Code> mean is in s3_client.c. An expired
- * session token is renewed once by the owner's function (struct storage_options), or a minute
- * before it expires.
+ * asks to be tried again are, with growing pauses, until RETRY_MS have passed since the first
+ * failure: every request here may be sent twice. What a status and its <Code> mean is in
+ * s3_client.c. An expired session token is renewed once by the owner's function (struct
+ * storage_options), or a minute before it expires.
  *
  * Owner: the storage. Thread: one at a time. Errors: MR_STORAGE_*; no key material in them.
  */
