@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/compress.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "capture/mysql/value.h"
 
@@ -66,6 +67,7 @@ struct row_plan {
     struct buf made;     /* of one value: JSON text, inflated bytes */
     struct bytes *documents; /* by column: binary JSON of the newest whole image; NULL: none */
     struct arena nodes;      /* of one JSON document that is changed */
+    bool replaced;           /* a '?' was told of */
 };
 
 static uint64_t
@@ -256,15 +258,28 @@ is_key(const struct table *t, uint16_t column)
     return false;
 }
 
+/* Once a table version: there may be many. */
+static void
+tell_replaced(struct row_plan *p, const struct row_column *c)
+{
+    if (p->replaced)
+        return;
+    p->replaced = true;
+    log_warn("text_not_in_charset", F_STR("database", p->table->database),
+             F_STR("table", p->table->name), F_STR("column", p->table->columns[c->to].name),
+             F_STR("replaced_by", "?"));
+}
+
 MUST static bool
 cell_text(struct row_plan *p, const struct row_column *c, struct bytes v, struct arena *a,
           struct cell *out, struct err *e)
 {
     struct bytes text;
-    bool ok = charset_to_utf8(c->charset, v, a, &text) ||
-              (!is_key(p->table, c->to) && charset_show(c->charset, v, a, &text));
-    if (!ok)
-        return bad_value(p, c, MR_SCHEMA_CHARSET, e);
+    if (!charset_to_utf8(c->charset, v, a, &text)) {
+        if (is_key(p->table, c->to) || !charset_show(c->charset, v, a, &text))
+            return bad_value(p, c, MR_SCHEMA_CHARSET, e);
+        tell_replaced(p, c);
+    }
     cell_of(c->op == ROW_TEXT ? CELL_TEXT : CELL_JSON, text, out);
     return true;
 }

@@ -296,6 +296,7 @@ def test_codes_that_are_no_characters_arrive_as_the_source_shows_them(request, b
             p.run(f"INSERT INTO `{charset}` SELECT id + 1000, v FROM `{charset}`")
         p.arrives(d, task)
         assert p.target.execute(f"SELECT v FROM {p.copy}.cp1251 WHERE id IN (152, 1152)") == (("A?B",), ("A?B",))
+        assert len(re.findall(r"event=text_not_in_charset .*table=cp1251 ", capture.log)) == 1
         p.run("INSERT INTO keyed VALUES (_cp1251 X'98')")
         d.wait(lambda: re.search(r"event=table_stopped .*keyed code=MR5003", capture.log), "the table stops")
 
