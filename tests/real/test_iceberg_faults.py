@@ -4,6 +4,7 @@ right, and every offset range is in exactly one snapshot."""
 import random
 import re
 import signal
+import statistics
 import subprocess
 import time
 
@@ -83,8 +84,8 @@ class Work:
 
     def kill_at_random(self, r, kills):
         """Every second time it is waited for that apply goes on, else it may die while it starts. Gives back how many
-        kills met changes that were not in the lake."""
-        flying = 0
+        kills met changes that were not in the lake, and the seconds from each awaited start to the next commit."""
+        flying, waits = 0, []
         for i in range(kills):
             time.sleep(r.random() * 0.7)  # anywhere in its work, if it has any
             self.d.wait(lambda: self.ladder.tick > self.tick(), "changes that are not in the lake")
@@ -93,8 +94,10 @@ class Work:
             flying += made > self.tick()
             self.apply.start()
             if i % 2:
+                begin = time.monotonic()
                 self.goes_on(f"apply goes on after kill {i}", 180)
-        return flying
+                waits.append(time.monotonic() - begin)
+        return flying, waits
 
 
 def manifests(lake, table):
@@ -114,10 +117,11 @@ def kill(binaries, kafka, folder, source, name, kills, settings):
     with Deployment(binaries, kafka, folder, settings) as d:
         work = Work(d, name, source, Lakehouse(folder / "lake"))
         with work.writers(pause=0.002):
-            flying = work.kill_at_random(r, kills)
+            flying, waits = work.kill_at_random(r, kills)
         work.check()
         snapshots = work.check_snapshots()
-        print(f"{name}: {kills} kills, {flying} in flight, {snapshots} snapshots of the ladder")
+        print(f"{name}: {kills} kills, {flying} in flight, {snapshots} snapshots of the ladder; "
+              f"goes on after {statistics.median(waits):.2f} s (median), {max(waits):.2f} s at most")
     assert flying >= 0.9 * kills
 
 
