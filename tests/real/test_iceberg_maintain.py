@@ -254,37 +254,29 @@ def test_a_stop_ends_a_rewrite_and_leaves_nothing_of_it(binaries, kafka, tmp_pat
         t.check()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("version", [3, 2])
-def test_spark_rewrites_expires_merges_and_deletes_while_rows_stream_and_ours_is_tidied(binaries, kafka, tmp_path, mysql97, version):
-    """What Spark deletes stays away until the key changes again; nothing else differs."""
-    name = f"lake_spark{version}"
-    ladder, bank = prepare(mysql97, name)
+DELETED = range(10200, 10300)
+
+
+def spark_at_work(binaries, kafka, tmp_path, source, name, settings, statements):
+    """Spark's statements on a table that streams. What it deletes (DELETED) stays away until the key changes again; nothing
+    else differs. {t} is the table in Spark's catalog, {table} without the catalog's name."""
+    ladder, bank = prepare(source, name)
     table, lake = f"{name}.ladder", Lakehouse(tmp_path / "lake")
-    mysql97.execute(f"INSERT INTO {table} (k, v, pad) VALUES " + ",".join(f"({k}, {k}, 'still')" for k in range(10000, 10300)))
-    # As slow as by default, so that Spark has time for a commit; what it reads stays as long as it reads.
-    settings = {**ON, "iceberg.commit.ms": 10_000, "iceberg.compact.files": 5, "iceberg.format.version": version,
-                "iceberg.snapshots.age.ms": 1_800_000}
-    with Deployment(binaries, kafka, tmp_path, settings) as d:
+    source.execute(f"INSERT INTO {table} (k, v, pad) VALUES " + ",".join(f"({k}, {k}, 'still')" for k in range(10000, 10300)))
+    # What it reads stays as long as it reads.
+    with Deployment(binaries, kafka, tmp_path, {**ON, "iceberg.compact.files": 5, "iceberg.snapshots.age.ms": 1_800_000, **settings}) as d:
         _, apply = d.start_both()
-        task = d.create(name, mysql97, lake, databases=name)
-        equal(d, task, lake, mysql97, [table], duck=False)
-        statements = ["CALL millrace.system.rewrite_data_files(table => '" + table + "', options => map('rewrite-all', 'true'))",
-                      "CALL millrace.system.rewrite_manifests(table => '" + table + "')",
-                      "MERGE INTO {t} t USING (SELECT * FROM {t} WHERE k >= 10100 AND k < 10200) s ON t.k = s.k "
-                      "WHEN MATCHED THEN UPDATE SET *",
-                      "CALL millrace.system.expire_snapshots(table => '" + table + "', older_than => TIMESTAMP '" +
-                      time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()) + "', retain_last => 5)",
-                      "DELETE FROM {t} WHERE k >= 10200"]
-        with Writers(mysql97, ladder, bank, pause=0.05):
+        task = d.create(name, source, lake, databases=name)
+        equal(d, task, lake, source, [table], duck=False)
+        with Writers(source, ladder, bank, pause=0.05):
             before = total(apply, "compacted_files")
-            spark.read(lake.database, lake.location, table, [], statements, tries=25)
+            spark.read(lake.database, lake.location, table, [], [s.replace("{table}", table) for s in statements], tries=25)
             d.wait(lambda: total(apply, "compacted_files") > before, "ours goes on", 180)
-        mysql97.execute(f"UPDATE {table} SET v = -1 WHERE k = 10250")  # comes back
-        gone = set(range(10200, 10300)) - {10250}
+        source.execute(f"UPDATE {table} SET v = -1 WHERE k = 10250")  # comes back
+        gone = set(DELETED) - {10250}
 
         def left():
-            want, got = read_source(mysql97, name, "ladder"), lake.read(table)
+            want, got = read_source(source, name, "ladder"), lake.read(table)
             want[1][:] = [row for row in want[1] if row[0] not in gone]
             return difference(want, got, table)
         d.wait(lambda: left() is None, left, 120)
@@ -292,6 +284,29 @@ def test_spark_rewrites_expires_merges_and_deletes_while_rows_stream_and_ours_is
         assert shown["state"] == "running" and shown["err-msg"] == ""
         check_files(lake, table)
         check_ranges(lake, table, task)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [3, 2])
+def test_spark_rewrites_expires_merges_and_deletes_while_rows_stream_and_ours_is_tidied(binaries, kafka, tmp_path, mysql97, version):
+    """With commits as slow as by default, so that Spark has time for one."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+    spark_at_work(binaries, kafka, tmp_path, mysql97, f"lake_spark{version}",
+                  {"iceberg.commit.ms": 10_000, "iceberg.format.version": version},
+                  ["CALL millrace.system.rewrite_data_files(table => '{table}', options => map('rewrite-all', 'true'))",
+                   "CALL millrace.system.rewrite_manifests(table => '{table}')",
+                   "MERGE INTO {t} t USING (SELECT * FROM {t} WHERE k >= 10100 AND k < 10200) s ON t.k = s.k "
+                   "WHEN MATCHED THEN UPDATE SET *",
+                   f"CALL millrace.system.expire_snapshots(table => '{{table}}', older_than => TIMESTAMP '{now}', retain_last => 5)",
+                   "DELETE FROM {t} WHERE k >= 10200"])
+
+
+@pytest.mark.slow
+def test_a_delete_of_sparks_that_rewrites_no_file_gets_through_a_commit_every_second(binaries, kafka, tmp_path, mysql97):
+    """Its default rewrites files, and loses to every commit that deletes a row of one."""
+    spark_at_work(binaries, kafka, tmp_path, mysql97, "lake_spark_delete", {"iceberg.commit.ms": 1000, "iceberg.format.version": 2},
+                  ["ALTER TABLE {t} SET TBLPROPERTIES ('write.delete.mode' = 'merge-on-read')",
+                   "DELETE FROM {t} WHERE k >= 10200"])
 
 
 def points_of_upkeep():
