@@ -264,7 +264,8 @@ def spark_at_work(binaries, kafka, tmp_path, source, name, settings, statements)
     table, lake = f"{name}.ladder", Lakehouse(tmp_path / "lake")
     source.execute(f"INSERT INTO {table} (k, v, pad) VALUES " + ",".join(f"({k}, {k}, 'still')" for k in range(10000, 10300)))
     # What it reads stays as long as it reads.
-    with Deployment(binaries, kafka, tmp_path, {**ON, "iceberg.compact.files": 5, "iceberg.snapshots.age.ms": 1_800_000, **settings}) as d:
+    settings = {**ON, "iceberg.compact.files": 5, "iceberg.snapshots.age.ms": 1_800_000, **settings}
+    with Deployment(binaries, kafka, tmp_path, settings) as d:
         _, apply = d.start_both()
         task = d.create(name, source, lake, databases=name)
         equal(d, task, lake, source, [table], duck=False)
