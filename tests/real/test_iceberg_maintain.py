@@ -304,8 +304,10 @@ def test_spark_rewrites_expires_merges_and_deletes_while_rows_stream_and_ours_is
 
 @pytest.mark.slow
 def test_a_delete_of_sparks_that_rewrites_no_file_gets_through_a_commit_every_second(binaries, kafka, tmp_path, mysql97):
-    """Its default rewrites files, and loses to every commit that deletes a row of one."""
-    spark_at_work(binaries, kafka, tmp_path, mysql97, "lake_spark_delete", {"iceberg.commit.ms": 1000, "iceberg.format.version": 2},
+    """Its default rewrites files, and loses to every commit that deletes a row of one. What it deletes in must not be
+    compacted meanwhile."""
+    settings = {"iceberg.commit.ms": 1000, "iceberg.maintain.ms": 10_000, "iceberg.format.version": 2}
+    spark_at_work(binaries, kafka, tmp_path, mysql97, "lake_spark_delete", settings,
                   ["ALTER TABLE {t} SET TBLPROPERTIES ('write.delete.mode' = 'merge-on-read')",
                    "DELETE FROM {t} WHERE k >= 10200"])
 
