@@ -57,8 +57,9 @@ static const struct config_option options[] = {
         "replication factor of a new topic; -1: the broker's default"),
     SIZE("kafka.message.max.bytes", MIB, GIB, "41943040", TASK,
          "largest record; also max.message.bytes of a new topic"),
-    MS("kafka.transaction.timeout.ms", 1000, 900000, "10000", 0,
-       "after which Kafka aborts a transaction of a dead worker"),
+    MS("kafka.transaction.timeout.ms", 1000, 900000, "60000", 0,
+       "after which Kafka aborts a transaction of a dead worker; more than a broker takes to "
+       "come back"),
     CHOICE("kafka.compression", "none|lz4|zstd|snappy|gzip", "lz4", TASK,
            "compression of row records"),
     MS("kafka.linger.ms", 0, 1000, "1", TASK, "longest wait of a record for company"),

@@ -172,7 +172,7 @@ open_publisher(struct session *s, void (*done)(void *, struct publisher_cut *), 
         .progress_topic = s->progress_topic,
         .progress_partition = (int32_t)s->number,
         .fast = s->task->delivery == TASK_FAST,
-        .commit_timeout_ms = (int)config_int(s->config, "kafka.transaction.timeout.ms"),
+        .commit_timeout_ms = PRODUCER_ACK_MS,
         .stop = s->stop,
         .done = done,
         .ctx = s,
@@ -181,20 +181,45 @@ open_publisher(struct session *s, void (*done)(void *, struct publisher_cut *), 
     return publisher_open(&c, &s->publisher, e);
 }
 
+/* Nothing of ours is open for the coordinator, and still the log cannot be read to its end: it
+ * may have ended a transaction without its markers (kafka/producer.h), and then nobody reads on
+ * for ever. Its progress record is given up: the rows it was of are published again behind the
+ * cut before it, in our epoch, which makes those that were seen void. The unit claims again in
+ * either case. */
+static void
+give_up(struct session *s, const struct err *e)
+{
+    struct err why = {0};
+    if (e->code == MR_KAFKA_UNREACHABLE && publisher_give_up(s->publisher, &why))
+        log_warn("progress_given_up", F_STR("unit", unit_name(s->unit)), F_ERR(e));
+}
+
+static bool
+claim_log(struct session *s, struct err *e)
+{
+    bool valid = false;
+    if (!open_log(s, e))
+        return false;
+    for (int i = 0; i < CLAIM_TRIES && !valid; i++)
+        if (!claim_once(s, &valid, e))
+            return false;
+    if (!valid)
+        return err_set(e, MR_CLAIM_LOST, "%d claims in a row were overtaken", CLAIM_TRIES);
+    return true;
+}
+
 bool
 claim_make(struct session *s, void (*done)(void *ctx, struct publisher_cut *cut), struct err *e)
 {
     struct progress_view_conf vc = {.inc = s->task->inc, .strict = false};
     s->epoch = 0;
     s->view = progress_view_new(&vc);
-    if (!open_publisher(s, done, e) || !open_log(s, e))
+    if (!open_publisher(s, done, e))
         return err_wrap(e, "claim of source %u", s->number);
-    bool valid = false;
-    for (int i = 0; i < CLAIM_TRIES && !valid; i++)
-        if (!claim_once(s, &valid, e))
-            return err_wrap(e, "claim of source %u", s->number);
-    if (!valid)
-        return err_set(e, MR_CLAIM_LOST, "%d claims in a row were overtaken", CLAIM_TRIES);
+    if (!claim_log(s, e)) {
+        give_up(s, e);
+        return err_wrap(e, "claim of source %u", s->number);
+    }
     s->claimed_at = log_reader_position(s->log);
     log_info("claimed", F_STR("unit", unit_name(s->unit)), F_U64("epoch", s->epoch),
              F_U64("from_seq", s->truth.seq), F_I64("anchor", progress_view_anchor(s->view)));

@@ -123,6 +123,15 @@ publisher_control(struct publisher *p, struct bytes key, struct bytes value, str
     return producer_commit(p->control, p->conf.commit_timeout_ms, e);
 }
 
+bool
+publisher_give_up(struct publisher *p, struct err *e)
+{
+    if (!begin_once(p, e) || !send_control(p, bytes_str("void"), (struct bytes){0}, e) ||
+        !producer_flush(p->control, p->conf.commit_timeout_ms, e))
+        return false;
+    return producer_abort(p->control, p->conf.commit_timeout_ms, e);
+}
+
 uint32_t
 publisher_slot(struct publisher *p, const char *topic, int32_t partition, int64_t limit)
 {

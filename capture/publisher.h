@@ -66,6 +66,10 @@ publisher_open(const struct publisher_conf *conf, struct publisher **out, struct
  * publisher_start. */
 MUST bool
 publisher_control(struct publisher *p, struct bytes key, struct bytes value, struct err *e);
+/* Before publisher_start: ends, as aborted, what transactions of this id left undecided in the
+ * progress partition. The publisher is of no use afterwards. */
+MUST bool
+publisher_give_up(struct publisher *p, struct err *e);
 void
 publisher_start(struct publisher *p);
 /* A slot for (topic, partition); topic is copied. limit: the topic's max.message.bytes. Core

@@ -61,7 +61,7 @@ void
 producer_conf_default(struct producer_conf *conf)
 {
     *conf = (struct producer_conf){
-        .transaction_timeout_ms = 10000,
+        .transaction_timeout_ms = 60000,
         .delivery_timeout_ms = 30000,
         .unknown_ms = 2000,
         .message_max_bytes = (int64_t)40 << 20,
@@ -212,6 +212,8 @@ static bool
 set_delivery(rd_kafka_conf_t *rc, const struct producer_conf *conf, struct err *e)
 {
     int timeout = conf->delivery_timeout_ms;
+    if (conf->transactional_id && timeout > PRODUCER_ACK_MS)
+        timeout = PRODUCER_ACK_MS;
     if (conf->transactional_id && timeout > conf->transaction_timeout_ms)
         timeout = conf->transaction_timeout_ms;
     if (!client_conf_set(rc, "enable.idempotence", "true", e) ||

@@ -51,12 +51,18 @@ struct producer_message {
 typedef void
 producer_delivered_fn(void *ctx, void *owner, size_t n);
 
+/* How long a transaction's messages are waited for. The transaction itself stays open for
+ * longer: a coordinator that comes back to one that has timed out ends it before it knows the
+ * partitions' leaders, and then leaves out the markers (Kafka 4.3), so that what was aborted is
+ * shown by the next commit. */
+#define PRODUCER_ACK_MS 10000
+
 struct producer_conf {
     struct kafka_settings kafka;
     const char *transactional_id; /* NULL: idempotent, no transactions */
     int transaction_timeout_ms;
     int delivery_timeout_ms; /* a message not acked by then fails the producer; capped by the
-                                one above */
+                                one above, and in transactions by PRODUCER_ACK_MS */
     int unknown_ms;          /* a commit or abort slower than this has an unknown outcome */
     int64_t message_max_bytes;
     int batch_bytes;

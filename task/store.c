@@ -12,8 +12,10 @@
 #include "kafka/producer.h"
 #include "task/topics.h"
 
-#define TIMEOUT_MS    15000
-#define EDIT_MS       30000 /* for an edit that others overtake */
+#define TIMEOUT_MS 15000
+#define EDIT_MS    30000 /* for an edit that others overtake */
+/* What a command that dies within an edit leaves open: who reads to the end waits for it. */
+#define EDIT_OPEN_MS  10000
 #define EDIT_PAUSE_MS 300
 
 struct task_store {
@@ -302,6 +304,7 @@ try_put(struct task_store *s, const struct task *t, struct bytes value, bool *ag
     *again = false;
     producer_conf_load(&conf, s->config, "millrace-tasks");
     conf.transactional_id = TOPIC_TASKS;
+    conf.transaction_timeout_ms = EDIT_OPEN_MS;
     conf.stop = s->stop;
     if (!producer_new(&conf, &p, e))
         return false;

@@ -146,9 +146,10 @@ def test_the_broker_is_killed_under_load(binaries, kafka, tmp_path, mysql97, mar
         work = Work(d, f"broker_{delivery[:4]}", mysql97, mariadb, delivery=delivery)
         times = []
         with Writers(mysql97, work.ladder, work.bank, pause=0.002):
-            for _ in range(5):
+            for away in (0, 0, 12, 0, 0):  # 12 s: longer than a unit's rows are waited for
                 work.goes_on("the stream flows")
                 kafka.kill9()
+                time.sleep(away)
                 kafka.start()
                 begin, at = time.monotonic(), work.tick()
                 d.wait(lambda: work.tick() > at, "a change after the broker's return", 60)
@@ -156,6 +157,28 @@ def test_the_broker_is_killed_under_load(binaries, kafka, tmp_path, mysql97, mar
         check_end(d, work.task, work.ladder, mysql97, mariadb, delivery == "fast")
         print("first change after the broker was ready:", [f"{t:.2f} s" for t in times])
         assert sorted(times)[2] <= 3
+
+
+def test_a_transaction_that_the_broker_forgot_to_end_holds_no_claim_up(binaries, tmp_path, mysql97, mariadb):
+    """A broker that comes back after a transaction's timeout ends it before it knows a leader, and leaves out the markers (it
+    says "can be skipped"; here it looks for such transactions each second): nobody can then read behind the progress record."""
+    kafka = Kafka(tmp_path / "kafka")
+    kafka.props = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000}
+    with kafka, Deployment(binaries, kafka, tmp_path, {"kafka.transaction.timeout.ms": 2000}) as d:
+        work = Work(d, "forgotten", mysql97, mariadb)
+        with Writers(mysql97, work.ladder, work.bank, pause=0.002):
+            work.goes_on("the stream flows")
+            work.capture.kill()
+            work.capture.start("kafka.before_commit:9")
+            d.wait(lambda: not work.capture.running, "the death behind a progress record")
+            kafka.kill9()
+            time.sleep(2)  # the timeout
+            kafka.start()
+            assert "can be skipped" in (kafka.data / "log").read_text(), "the broker left out the markers"
+            work.capture.start()
+            work.goes_on("the stream flows after the broker's return", 120)
+        check_end(d, work.task, work.ladder, mysql97, mariadb)
+        assert "event=progress_given_up" in work.capture.log
 
 
 @pytest.mark.parametrize("source", ["mysql97", "mysql80", "mariadb"])
