@@ -31,6 +31,12 @@ def half_of(name):
     return "apply" if name.startswith("apply") else "capture"
 
 
+def markers_left_out(kafka):
+    """How often the broker said so: it ended a transaction before it knew a leader, and readers of its log may see rows of it
+    that were given up. Those are void, which the progress topic tells."""
+    return sum(path.read_text().count("can be skipped") for path in kafka.data.glob("log*"))
+
+
 def check_end(d, task, ladder, source, target, void=True):
     d.caught_up(task, source, target, [ladder.database], 120)
     voids = topics.Void(d.kafka.bootstrap, task.progress_topic)
@@ -144,7 +150,7 @@ def death_of_the_command(points, name, nth):
 def test_the_broker_is_killed_under_load(binaries, kafka, tmp_path, mysql97, mariadb, delivery):
     with Deployment(binaries, kafka, tmp_path) as d:
         work = Work(d, f"broker_{delivery[:4]}", mysql97, mariadb, delivery=delivery)
-        times = []
+        times, left_out = [], markers_left_out(kafka)
         with Writers(mysql97, work.ladder, work.bank, pause=0.002):
             for away in (0, 0, 12, 0, 0):  # 12 s: longer than a unit's rows are waited for
                 work.goes_on("the stream flows")
@@ -154,8 +160,9 @@ def test_the_broker_is_killed_under_load(binaries, kafka, tmp_path, mysql97, mar
                 begin, at = time.monotonic(), work.tick()
                 d.wait(lambda: work.tick() > at, "a change after the broker's return", 60)
                 times.append(time.monotonic() - begin)
-        check_end(d, work.task, work.ladder, mysql97, mariadb, delivery == "fast")
-        print("first change after the broker was ready:", [f"{t:.2f} s" for t in times])
+        left_out = markers_left_out(kafka) - left_out
+        check_end(d, work.task, work.ladder, mysql97, mariadb, delivery == "fast" or left_out > 0)
+        print("first change after the broker was ready:", [f"{t:.2f} s" for t in times], "without markers:", left_out)
         assert sorted(times)[2] <= 3
 
 
@@ -174,7 +181,7 @@ def test_a_transaction_that_the_broker_forgot_to_end_holds_no_claim_up(binaries,
             kafka.kill9()
             time.sleep(2)  # the timeout
             kafka.start()
-            assert "can be skipped" in (kafka.data / "log").read_text(), "the broker left out the markers"
+            assert markers_left_out(kafka), "what this is about"
             work.capture.start()
             work.goes_on("the stream flows after the broker's return", 120)
         check_end(d, work.task, work.ladder, mysql97, mariadb)
