@@ -136,8 +136,8 @@ add_short(const struct column *c, const struct cell *v, struct buf *out)
     case CELL_BIT:
         p = number_put_u64(p, v->v.u);
         break;
-    case CELL_FLOAT:
-        p = number_put_float(p, (float)v->v.d, true);
+    case CELL_FLOAT: /* all its digits: the column may be a double */
+        p = number_put_double(p, (double)(float)v->v.d, true);
         break;
     case CELL_DOUBLE:
         p = number_put_double(p, v->v.d, true);

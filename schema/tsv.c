@@ -152,8 +152,8 @@ add_short(const struct column *c, const struct cell *v, struct buf *out)
     case CELL_YEAR: /* the text "0" would be 2000 */
         p = number_put_digits(p, (uint32_t)v->v.u, 4);
         break;
-    case CELL_FLOAT:
-        p = number_put_float(p, (float)v->v.d, false);
+    case CELL_FLOAT: /* as in sql_literal.c */
+        p = number_put_double(p, (double)(float)v->v.d, false);
         break;
     case CELL_DOUBLE:
         p = number_put_double(p, v->v.d, false);

@@ -190,6 +190,24 @@ def test_expressions_of_generated_columns_arrive_with_their_names_and_texts(requ
         assert set(made) == {("g",), ("h",), ("k",), ("m",)}
 
 
+def test_a_float_in_a_wider_column_is_the_number_that_it_is(request, binaries, kafka, tmp_path):
+    """Not the shortest text of it: made a DOUBLE at the source later, it would differ. In both formats, loaded and streamed."""
+    p = Pair(request, "mysql97", "wider")
+    p.target.execute(f"CREATE DATABASE {p.copy}")
+    values = "1.2e-38, 522098.9, 0.1, 3.402823466e38, 1e-45, -16777217".split(", ")
+    with Deployment(binaries, kafka, tmp_path) as d:
+        d.start_both()
+        for format in ("avro", "json"):
+            p.target.execute(f"CREATE TABLE {p.copy}.{format} (id INT PRIMARY KEY, f DOUBLE)")
+            p.run(f"CREATE TABLE {format} (id INT PRIMARY KEY, f FLOAT)")
+            p.run(f"INSERT INTO {format} VALUES " + ",".join(f"({i}, {v})" for i, v in enumerate(values)))
+            d.create(f"{p.name}_{format}", p.source, p.target, tables=f"{p.name}.{format}:{p.copy}.{format}", format=format)
+            wanted = lambda: p.source.execute(f"SELECT id, f + 0e0 FROM {p.name}.{format} ORDER BY id")
+            d.wait(lambda: p.target.execute(f"SELECT id, f FROM {p.copy}.{format} ORDER BY id") == wanted(), "the load")
+            p.run(f"INSERT INTO {format} SELECT id + 100, f FROM {format}")
+            d.wait(lambda: p.target.execute(f"SELECT id, f FROM {p.copy}.{format} ORDER BY id") == wanted(), "the stream")
+
+
 # Characters.
 
 
