@@ -94,6 +94,7 @@ new_producer(const char *id, const char *codec)
     producer_conf_default(&conf);
     conf.kafka.bootstrap = bootstrap;
     conf.transactional_id = id;
+    conf.transaction_timeout_ms = 10000; /* readers of one that stays open wait for it */
     conf.delivered = on_delivered;
     if (getenv("LINGER"))
         conf.linger_ms = atoi(getenv("LINGER"));
