@@ -4,8 +4,10 @@
  * A statement holds at most TARGET_ROWS_PER_STATEMENT rows and sink.statement_max bytes; a row
  * above that goes alone. Generated columns are not written. Rows with an invalid ENUM value go
  * in statements of their own, without strict mode: nothing else writes them; a rollback
- * restores the mode. Key columns are left out of the update list: they are equal, as far as the
- * target's collation tells.
+ * restores the mode. MariaDB (10.11, 11.8) compares the rows of (a,b) IN ((..),(..)) byte by
+ * byte, whatever their character sets: where a key has text of another one than ASCII and
+ * UTF-8, its rows are named by a=.. AND b=.. instead. Key columns are left out of the update
+ * list: they are equal, as far as the target's collation tells.
  *
  * Failpoints: apply.statement.before, apply.statement.after. Thread: the lane's.
  */
@@ -95,6 +97,7 @@ add_row_fn(const struct table *t, const struct cell *row, const struct sink_chan
 /* How a part becomes statements: head row,row,... tail. */
 struct list {
     struct bytes head;
+    const char *between; /* NULL: a comma */
     const char *tail;
     add_row_fn *add_row;
     bool lenient; /* the rows that need it, or the others */
@@ -115,7 +118,7 @@ put_row(struct sink_lane *l, const struct list *s, const struct sink_part *p, si
         size_t rows)
 {
     if (rows) {
-        buf_add_byte(&l->sql, ',');
+        buf_add_str(&l->sql, s->between ? s->between : ",");
     } else {
         buf_reset(&l->sql);
         buf_add_bytes(&l->sql, s->head);
@@ -192,6 +195,34 @@ add_key(const struct table *t, const struct cell *row, const struct sink_change 
         buf_add_byte(out, ')');
 }
 
+static void
+add_key_equal(const struct table *t, const struct cell *row, const struct sink_change *change,
+              struct buf *out)
+{
+    (void)change;
+    for (uint16_t i = 0; i < t->key_count; i++) {
+        const struct column *c = t->columns + t->key[i];
+        buf_add_str(out, i ? " AND " : "(");
+        add_name(out, c->name);
+        buf_add_byte(out, '=');
+        sql_literal(c, row + t->key[i], out);
+    }
+    buf_add_byte(out, ')');
+}
+
+static bool
+compares_bytes(const struct sink_lane *l, const struct table *t)
+{
+    if (!l->sink->maria || t->key_count < 2)
+        return false;
+    for (uint16_t i = 0; i < t->key_count; i++) {
+        const char *charset = t->columns[t->key[i]].charset;
+        if (charset && strncmp(charset, "utf8", 4) != 0 && strcmp(charset, "ascii") != 0)
+            return true;
+    }
+    return false;
+}
+
 MUST static bool
 delete_rows(struct sink_lane *l, const struct sink_part *p, struct err *e)
 {
@@ -200,6 +231,12 @@ delete_rows(struct sink_lane *l, const struct sink_part *p, struct err *e)
     buf_reset(head);
     buf_add_str(head, "DELETE FROM ");
     mysql_quote_table(bytes_str(p->db), bytes_str(p->table), head);
+    if (compares_bytes(l, t)) {
+        buf_add_str(head, " WHERE ");
+        struct list each = {
+            .head = buf_bytes(head), .between = " OR ", .tail = "", .add_row = add_key_equal};
+        return write_list(l, p, &each, e);
+    }
     buf_add_str(head, t->key_count > 1 ? " WHERE (" : " WHERE ");
     for (uint16_t i = 0; i < t->key_count; i++) {
         if (i)

@@ -441,3 +441,25 @@ def test_instants_are_the_same_whatever_the_time_zones_of_the_servers(request, b
     finally:
         for server in zones:
             server.execute("SET GLOBAL time_zone = 'SYSTEM'")
+
+
+KEY_TEXTS = {"latin1": "éÿß", "cp1251": "Жяё", "euckr": "Ω中ß", "gbk": "中文あ", "sjis": "中文あ", "ucs2": "中éЖ", "utf16": "中é😀", "utf8mb4": "中é😀"}
+
+
+@pytest.mark.parametrize("target", ["mariadb", *slow("mariadb118", "mysql97")])
+def test_many_rows_of_composite_keys_in_any_character_set_are_deleted_at_once(request, binaries, kafka, tmp_path, mysql97, target):
+    """MariaDB compares the rows of an IN list byte by byte, whatever their character sets."""
+    to, name = request.getfixturevalue(target), f"keytext_{target}"
+    mysql97.execute(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name} DEFAULT CHARACTER SET utf8mb4")
+    to.execute(f"DROP DATABASE IF EXISTS {name}_to")
+    for charset, texts in KEY_TEXTS.items():
+        mysql97.execute(f"CREATE TABLE {name}.{charset} (n INT, s VARCHAR(9) CHARACTER SET {charset}, e ENUM('{texts[0]}', 'a') CHARACTER SET {charset}, "
+                        "PRIMARY KEY (n, s, e))", f"INSERT INTO {name}.{charset} VALUES " + ",".join(
+                            f"({n}, '{s}', '{e}')" for n in range(20) for s in (*texts, "plain") for e in (texts[0], "a")))
+    with Deployment(binaries, kafka, tmp_path) as d:
+        d.start_both()
+        task = d.create(name, mysql97, to, databases=f"{name}:{name}_to")
+        d.caught_up(task, mysql97, to, [(name, f"{name}_to")])
+        for charset in KEY_TEXTS:
+            mysql97.execute(f"DELETE FROM {name}.{charset} WHERE n % 3 > 0")
+        d.caught_up(task, mysql97, to, [(name, f"{name}_to")])
