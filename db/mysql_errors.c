@@ -146,15 +146,21 @@ static const struct {
     {2057, SHAPE},
     /* other columns than when prepared */ {2059, LOGIN}, /* authentication plugin */
     {3024, BUSY},                                         /* MySQL: execution time */
+    {3037, ROW},                                          /* invalid geometry */
     {3118, LOGIN},                                        /* account locked */
     {3140, ROW},                                          /* invalid JSON */
+    {3144, ROW},                                          /* character set of JSON */
+    {3157, ROW},                                          /* JSON too deep */
     {3572, BUSY},                                         /* NOWAIT */
+    {3643, ROW},                                          /* SRID of a geometry column */
     {3819, ROW},                                          /* check constraint */
     {3955, LOGIN},                                        /* account blocked */
     {4025, ROW},                                          /* MariaDB: constraint */
     {4031, LOST},  /* MySQL: idle connection closed by the server */
     {4151, LOGIN}, /* MariaDB: account locked */
     {5012, LOST},  /* libmariadb: connection */
+    {6136, ROW},   /* MySQL: no vector */
+    {6138, ROW},   /* MySQL: no vector's text */
 };
 
 static enum cause

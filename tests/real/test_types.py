@@ -463,3 +463,18 @@ def test_many_rows_of_composite_keys_in_any_character_set_are_deleted_at_once(re
         for charset in KEY_TEXTS:
             mysql97.execute(f"DELETE FROM {name}.{charset} WHERE n % 3 > 0")
         d.caught_up(task, mysql97, to, [(name, f"{name}_to")])
+
+
+def test_a_vector_without_bytes_stops_its_table_and_no_other(binaries, kafka, tmp_path, mysql97):
+    """ADD COLUMN .. NOT NULL puts it into the rows that are there; no statement can."""
+    name = "no_vector"
+    for database in (name, f"{name}_to"):
+        mysql97.execute(f"DROP DATABASE IF EXISTS {database}")
+    mysql97.execute(f"CREATE DATABASE {name}", f"CREATE TABLE {name}.t (k INT PRIMARY KEY)", f"INSERT INTO {name}.t VALUES (1)",
+                    f"ALTER TABLE {name}.t ADD COLUMN v VECTOR(2) NOT NULL", f"CREATE TABLE {name}.u (k INT PRIMARY KEY)")
+    with Deployment(binaries, kafka, tmp_path) as d:
+        _, apply = d.start_both()
+        d.create(name, mysql97, mysql97, databases=f"{name}:{name}_to")
+        d.wait(lambda: re.search(r"event=table_stopped .*no_vector_to\.t code=MR3005", apply.log), "the table stops")
+        mysql97.execute(f"INSERT INTO {name}.u VALUES (7)")
+        d.wait(lambda: mysql97.execute(f"SELECT k FROM {name}_to.u") == ((7,),), "the other goes on")
